@@ -1,0 +1,283 @@
+/* eventlog: distributed event logs on Redis Streams. The C core, without Lua.
+ *
+ * What is here, in the order in which data flows:
+ *
+ *   ids and values    evl_id, evl_field       plain values
+ *   requests          evl_request             commands -> bytes to send
+ *   sockets           evl_socket              bytes <-> Redis
+ *   replies           evl_decoder, evl_item   bytes received -> reply
+ *
+ * Requests and replies do no I/O: whoever moves the bytes himself (an event
+ * loop with sockets of its own) uses these two and leaves the sockets alone.
+ *
+ * Rules that hold everywhere:
+ * - Functions that can fail return EVL_OK (0) or a negative EVL_E* code.
+ *   EVL_AGAIN (1) is no error: more bytes, or a ready socket, are needed first.
+ * - Strings are a pointer and a length, and may hold any bytes.
+ * - A pointer passed in is read during the call only; it may be NULL where its
+ *   length is 0. A pointer handed out belongs to the object it came from, and
+ *   says how long it lives.
+ * - new/free: on the heap. free(NULL) is allowed.
+ * - No globals, no threads, no signals: an object may be used by one thread at
+ *   a time, different objects by different threads.
+ */
+#ifndef EVENTLOG_H
+#define EVENTLOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The one place where the version stands. */
+#define EVL_VERSION "0.1.0"
+
+/* --- errors -------------------------------------------------------------- */
+
+/* Name, number, the kind a Lua caller sees ("misuse" is raised, the others
+ * are returned), and what it means. */
+#define EVL_ERRORS(X)                                                          \
+  X(EVL_ENOMEM, -1, "misuse", "not enough memory")                             \
+  X(EVL_EINVAL, -2, "misuse", "invalid argument")                              \
+  X(EVL_ERANGE, -3, "misuse", "out of range")                                  \
+  X(EVL_ECONNECT, -4, "connection", "cannot connect")                          \
+  X(EVL_EIO, -5, "connection", "connection lost")                              \
+  X(EVL_EEOF, -6, "connection", "connection closed by the server")             \
+  X(EVL_ECLOSED, -7, "closed", "closed")                                       \
+  X(EVL_EPROTOCOL, -8, "protocol", "not a Redis reply")
+
+enum evl_status {
+  EVL_OK = 0,
+  EVL_AGAIN = 1,
+#define EVL_ENUM(name, number, kind, text) name = number,
+  EVL_ERRORS(EVL_ENUM)
+#undef EVL_ENUM
+};
+
+/* What a code means, and its kind: static strings, never NULL. */
+const char *evl_strerror(int code);
+const char *evl_error_kind(int code);
+
+/* --- stream ids ---------------------------------------------------------- */
+
+typedef struct evl_id {
+  uint64_t ms, seq;
+} evl_id;
+
+/* Room for the longest id, "18446744073709551615-18446744073709551615". */
+enum { EVL_ID_SIZE = 41 };
+
+/* Reads "<ms>-<seq>" or "<ms>" (seq 0), decimal digits only.
+ * EVL_EINVAL where it is anything else or does not fit 64 bits. */
+int evl_id_parse(const char *s, size_t len, evl_id *id);
+/* Writes "<ms>-<seq>" without a NUL; returns its length. */
+size_t evl_id_format(evl_id id, char buf[EVL_ID_SIZE]);
+/* Less than, equal to or greater than 0, as a is older, the same or newer. */
+int evl_id_compare(evl_id a, evl_id b);
+/* The next higher or lower id, in place. EVL_ERANGE where there is none. */
+int evl_id_next(evl_id *id);
+int evl_id_prev(evl_id *id);
+
+/* --- values -------------------------------------------------------------- */
+
+typedef enum evl_value_type {
+  EVL_STRING,
+  EVL_INTEGER,
+  EVL_DOUBLE,
+} evl_value_type;
+
+/* A field of an entry. The strings belong to the caller. */
+typedef struct evl_field {
+  const char *name;
+  size_t name_len;
+  evl_value_type type;
+  union {
+    struct {
+      const char *bytes;
+      size_t len;
+    } string;
+    int64_t integer;
+    double number;
+  } value;
+} evl_field;
+
+/* Sorts by name, bytewise. The order of fields with one name is left open. */
+void evl_fields_sort(evl_field *fields, size_t count);
+
+/* Room for the longest number, -1.7976931348623157e308 without exponent. */
+enum { EVL_NUMBER_SIZE = 352 };
+
+/* Writes the shortest decimal that reads back as d, never with an exponent
+ * ("NaN", "+Inf", "-Inf", "-0" for what is no plain number), without a NUL, in
+ * any locale. Returns its length. The form is that of Go's
+ * strconv.FormatFloat(d, 'f', -1, 64). */
+size_t evl_double_format(double d, char buf[EVL_NUMBER_SIZE]);
+size_t evl_integer_format(int64_t i, char buf[EVL_NUMBER_SIZE]);
+
+/* --- where a server is --------------------------------------------------- */
+
+/* A URL taken apart. Strings are NUL-terminated, percent-decoded, and belong
+ * to the evl_url; NULL where the URL does not have that part. */
+typedef struct evl_url {
+  char *host, *path, *username, *password;
+  int port; /* 0: not given */
+  int db;   /* -1: not given */
+  int tls;
+} evl_url;
+
+/* Reads redis://[user[:password]@]host[:port][/db], rediss://... (TLS), or
+ * unix://[user[:password]@]/path[?db=N]. On EVL_EINVAL *why says what is wrong
+ * (a static string that never holds the URL, since that holds a password).
+ * Deinit after EVL_OK. */
+int evl_url_parse(const char *s, size_t len, evl_url *url, const char **why);
+void evl_url_deinit(evl_url *url);
+
+/* --- requests ------------------------------------------------------------ */
+
+/* Commands, encoded one behind the other into one growing buffer. A failed
+ * malloc is remembered and makes what follows a no-op, so that one look at
+ * evl_request_status at the end is enough. */
+typedef struct evl_request evl_request;
+
+evl_request *evl_request_new(void); /* NULL: no memory */
+void evl_request_free(evl_request *r);
+/* EVL_OK, or EVL_ENOMEM since the last clear. */
+int evl_request_status(const evl_request *r);
+/* Empties it; keeps its memory up to 64 KiB. */
+void evl_request_clear(evl_request *r);
+
+/* Begins a command of argc arguments, its name included. Exactly so many
+ * evl_request_string and _integer calls must follow. */
+void evl_request_begin(evl_request *r, size_t argc);
+void evl_request_string(evl_request *r, const char *s, size_t len);
+void evl_request_integer(evl_request *r, int64_t i);
+
+/* A whole command that ends in an entry's fields (XADD, or a script call that
+ * adds). head holds its first head_argc arguments as evl_request_string
+ * encodes them: they are the same for every entry of a log, so they are
+ * encoded once. */
+void evl_request_entry(evl_request *r, const char *head, size_t head_len,
+                       size_t head_argc, const evl_field *fields, size_t count);
+
+/* The bytes still to be sent; good until the next call on r. */
+const char *evl_request_bytes(const evl_request *r, size_t *len);
+/* The first len of them are sent. */
+void evl_request_sent(evl_request *r, size_t len);
+/* Where the buffer ends now, and a way back there: undoes what was appended
+ * since, errors included. */
+size_t evl_request_mark(const evl_request *r);
+void evl_request_rewind(evl_request *r, size_t mark);
+
+/* --- replies ------------------------------------------------------------- */
+
+/* Takes bytes as they come, in pieces of any size, and gives whole replies. */
+typedef struct evl_decoder evl_decoder;
+
+evl_decoder *evl_decoder_new(void); /* NULL: no memory */
+void evl_decoder_free(evl_decoder *d);
+/* Copies the bytes. EVL_ENOMEM; EVL_EPROTOCOL if an earlier next said so. */
+int evl_decoder_feed(evl_decoder *d, const char *bytes, size_t len);
+/* Moves on to the next reply. EVL_OK: it is there, read it with a cursor
+ * (it lives until the next evl_decoder_next, _trim or _free). EVL_AGAIN: more
+ * bytes are needed. EVL_EPROTOCOL or EVL_ENOMEM: nothing more can be read. */
+int evl_decoder_next(evl_decoder *d);
+/* What evl_decoder_next found wrong; "" where nothing. */
+const char *evl_decoder_error(const evl_decoder *d);
+/* 1 where every byte that was fed belonged to a reply that next has given. */
+int evl_decoder_empty(const evl_decoder *d);
+/* Drops the reply at hand, and gives memory back beyond 64 KiB. Does nothing
+ * unless the decoder is empty. */
+void evl_decoder_trim(evl_decoder *d);
+
+/* The enum's order is that of the names in evl_item_type_name. */
+typedef enum evl_item_type {
+  EVL_ITEM_NIL,
+  EVL_ITEM_STRING,
+  EVL_ITEM_STATUS,
+  EVL_ITEM_ERROR,
+  EVL_ITEM_INTEGER,
+  EVL_ITEM_ARRAY,
+  EVL_ITEM_OTHER, /* of RESP3, which nobody asked for */
+} evl_item_type;
+
+/* "nil", "string", "status", "error", "integer", "array", "other" */
+const char *evl_item_type_name(evl_item_type type);
+
+/* One piece of a reply. The string lives as long as the reply. */
+typedef struct evl_item {
+  evl_item_type type;
+  const char *string; /* of string, status and error */
+  size_t len;         /* its bytes; of an array: how many items follow in it */
+  int64_t integer;
+} evl_item;
+
+/* Walks a reply: each array is followed by its items. */
+typedef struct evl_cursor {
+  const evl_decoder *decoder;
+  size_t next;
+} evl_cursor;
+
+/* At the start of the reply that evl_decoder_next brought. */
+evl_cursor evl_cursor_start(const evl_decoder *d);
+/* EVL_OK, or EVL_AGAIN at the reply's end. */
+int evl_cursor_next(evl_cursor *c, evl_item *item);
+
+/* How the entries of a stream lie in a reply. */
+typedef enum evl_shape {
+  EVL_RANGE, /* XRANGE, XREVRANGE: the entries */
+  EVL_READ,  /* XREAD of one stream: nil, or the stream's name and entries */
+} evl_shape;
+
+/* Moves to the first entry, and counts the entries. EVL_EPROTOCOL where the
+ * reply does not have that shape. */
+int evl_cursor_entries(evl_cursor *c, evl_shape shape, size_t *count);
+/* The next entry's id, and how many fields follow: read each of them with
+ * evl_cursor_field before the next entry. EVL_EPROTOCOL as above. */
+int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields);
+int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value);
+
+/* --- sockets ------------------------------------------------------------- */
+
+/* A non-blocking connection to Redis. Nothing here waits but evl_socket_wait,
+ * and the look-up of a host name in evl_socket_tcp. Never raises SIGPIPE; the
+ * descriptor is closed on exec. */
+typedef struct evl_socket evl_socket;
+
+/* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is
+ * connected. Otherwise *s is NULL and EVL_ECONNECT (why, a buffer of
+ * EVL_WHY_SIZE, says what was wrong) or EVL_ENOMEM is returned. */
+enum { EVL_WHY_SIZE = 160 };
+int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why);
+int evl_socket_unix(const char *path, evl_socket **s, char *why);
+/* Closes it. */
+void evl_socket_free(evl_socket *s);
+
+/* -1 once closed. */
+int evl_socket_fd(const evl_socket *s);
+/* EVL_OK: connected. EVL_AGAIN: not yet, wait until it can be written.
+ * EVL_ECONNECT: why says so. */
+int evl_socket_finish(evl_socket *s, char *why);
+/* Sends what the system takes at once. EVL_OK: some of it, or all, as r now
+ * tells. EVL_AGAIN: nothing, wait until it can be written. EVL_EIO. */
+int evl_socket_send(evl_socket *s, evl_request *r);
+/* Feeds what has come, at most 64 KiB, to the decoder. EVL_OK: some bytes.
+ * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
+int evl_socket_receive(evl_socket *s, evl_decoder *d);
+/* 1 where the peer has neither closed nor sent what nobody asked for. */
+int evl_socket_idle(const evl_socket *s);
+/* Wakes whoever waits for it, in this thread's poller or another's; the
+ * descriptor stays open until free. Call it only in the process that opened
+ * the socket: it ends the connection for a parent, too. */
+void evl_socket_shutdown(evl_socket *s);
+/* Waits until fd can be read ('r') or written ('w'), for at most so many
+ * seconds (negative: for ever). Returns 1 where it is ready, 0 where it is
+ * not: also when a signal came, so that the caller can look at it. */
+int evl_socket_wait(int fd, char mode, double seconds);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,199 @@
+/* The module eventlog.core: classes, and functions that need no object. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "lua_binding.h"
+
+#include <time.h>
+#include <unistd.h>
+
+/* --- what the classes share ---------------------------------------------- */
+
+void *binding_new_object(lua_State *L, size_t size, const char *class_name) {
+  char *object = lua_newuserdata(L, size);
+  size_t i;
+
+  for (i = 0; i < size; i++)
+    object[i] = 0;
+  luaL_getmetatable(L, class_name);
+  lua_setmetatable(L, -2);
+  return object;
+}
+
+void binding_set_functions(lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name != NULL; functions++) {
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+void binding_new_class(lua_State *L, const char *class_name,
+                       const luaL_Reg *methods, lua_CFunction gc) {
+  luaL_newmetatable(L, class_name);
+  lua_pushstring(L, class_name);
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  binding_set_functions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+int binding_push_status(lua_State *L, int status, const char *why) {
+  if (status == EVL_OK || status == EVL_AGAIN) {
+    lua_pushboolean(L, status == EVL_OK);
+    return 1;
+  }
+  if (status == EVL_ENOMEM) return luaL_error(L, "not enough memory");
+  lua_pushnil(L);
+  lua_pushstring(L, evl_error_kind(status));
+  if (why == NULL || *why == '\0')
+    lua_pushstring(L, evl_strerror(status));
+  else
+    lua_pushfstring(L, "%s: %s", evl_strerror(status), why);
+  return 3;
+}
+
+/* --- ids ----------------------------------------------------------------- */
+
+static int to_id(lua_State *L, int index, evl_id *id) {
+  size_t len;
+  const char *s;
+
+  if (lua_type(L, index) != LUA_TSTRING) return EVL_EINVAL;
+  s = lua_tolstring(L, index, &len);
+  return evl_id_parse(s, len, id);
+}
+
+static evl_id check_id(lua_State *L, int index) {
+  evl_id id = {0, 0};
+
+  if (to_id(L, index, &id) != EVL_OK)
+    luaL_argerror(L, index, "an id \"<ms>-<seq>\" expected");
+  return id;
+}
+
+static int push_id(lua_State *L, evl_id id) {
+  char text[EVL_ID_SIZE];
+
+  lua_pushlstring(L, text, evl_id_format(id, text));
+  return 1;
+}
+
+/* id(any) -> "<ms>-<seq>", or nil where it is no id */
+static int core_id(lua_State *L) {
+  evl_id id;
+
+  if (to_id(L, 1, &id) != EVL_OK) return 0;
+  return push_id(L, id);
+}
+
+/* id_next(id), id_prev(id) -> id, or nil where there is none */
+static int core_id_next(lua_State *L) {
+  evl_id id = check_id(L, 1);
+
+  return evl_id_next(&id) == EVL_OK ? push_id(L, id) : 0;
+}
+
+static int core_id_prev(lua_State *L) {
+  evl_id id = check_id(L, 1);
+
+  return evl_id_prev(&id) == EVL_OK ? push_id(L, id) : 0;
+}
+
+/* id_compare(a, b) -> a number below, at or above 0 */
+static int core_id_compare(lua_State *L) {
+  lua_pushinteger(L, evl_id_compare(check_id(L, 1), check_id(L, 2)));
+  return 1;
+}
+
+/* --- the rest ------------------------------------------------------------ */
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  if (value == NULL) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, int value, int none) {
+  if (value == none) return;
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* A URL's parts live in a userdata, because pushing them can raise. */
+#define URL_CLASS "eventlog.url"
+
+static int url_gc(lua_State *L) {
+  evl_url_deinit(luaL_checkudata(L, 1, URL_CLASS));
+  return 0;
+}
+
+/* url(string) -> { host, port, path, username, password, db, tls }
+ *             or nil, why */
+static int core_url(lua_State *L) {
+  size_t len;
+  const char *s = luaL_checklstring(L, 1, &len), *why;
+  evl_url *url = binding_new_object(L, sizeof *url, URL_CLASS);
+  int status = evl_url_parse(s, len, url, &why);
+
+  if (status == EVL_ENOMEM) return luaL_error(L, "not enough memory");
+  if (status != EVL_OK) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  lua_newtable(L);
+  set_string(L, "host", url->host);
+  set_string(L, "path", url->path);
+  set_string(L, "username", url->username);
+  set_string(L, "password", url->password);
+  set_integer(L, "port", url->port, 0);
+  set_integer(L, "db", url->db, -1);
+  lua_pushboolean(L, url->tls);
+  lua_setfield(L, -2, "tls");
+  return 1;
+}
+
+/* now() -> seconds on a clock that only goes forward */
+static int core_now(lua_State *L) {
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+  return 1;
+}
+
+/* pid() -> this process */
+static int core_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"id", core_id},           {"id_next", core_id_next},
+    {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
+    {"url", core_url},         {"now", core_now},
+    {"pid", core_pid},         {NULL, NULL},
+};
+
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+
+#if defined(_WIN32)
+__declspec(dllexport)
+#elif defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+    int luaopen_eventlog_core(lua_State *L);
+
+int luaopen_eventlog_core(lua_State *L) {
+  binding_new_class(L, URL_CLASS, no_methods, url_gc);
+  lua_newtable(L);
+  binding_set_functions(L, functions);
+  binding_open_request(L);
+  binding_open_decoder(L);
+  binding_open_socket(L);
+  lua_pushliteral(L, EVL_VERSION);
+  lua_setfield(L, -2, "VERSION");
+  return 1;
+}

@@ -1,0 +1,243 @@
+/* eventlog.core's decoder: bytes -> replies -> Lua tables. */
+#include "lua_binding.h"
+
+#include <string.h>
+
+#define CLASS "eventlog.decoder"
+
+typedef struct lua_decoder {
+  evl_decoder *decoder;
+} lua_decoder;
+
+static const char *const shapes[] = {"range", "read", NULL}; /* evl_shape */
+
+evl_decoder *binding_check_decoder(lua_State *L, int index) {
+  return ((lua_decoder *)luaL_checkudata(L, index, CLASS))->decoder;
+}
+
+static int decoder_gc(lua_State *L) {
+  lua_decoder *self = luaL_checkudata(L, 1, CLASS);
+
+  evl_decoder_free(self->decoder);
+  self->decoder = NULL;
+  return 0;
+}
+
+/* decoder() -> a decoder that has seen no bytes */
+static int decoder_new(lua_State *L) {
+  lua_decoder *self = binding_new_object(L, sizeof *self, CLASS);
+
+  self->decoder = evl_decoder_new();
+  if (self->decoder == NULL) return luaL_error(L, "not enough memory");
+  return 1;
+}
+
+/* decoder:feed(bytes) -> true, or nil, kind, why */
+static int decoder_feed(lua_State *L) {
+  evl_decoder *d = binding_check_decoder(L, 1);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+
+  return binding_push_status(L, evl_decoder_feed(d, bytes, len),
+                             evl_decoder_error(d));
+}
+
+static evl_item first_item(const evl_decoder *d) {
+  evl_cursor cursor = evl_cursor_start(d);
+  evl_item item;
+
+  memset(&item, 0, sizeof item);
+  (void)evl_cursor_next(&cursor, &item);
+  return item;
+}
+
+/* decoder:next() -> the next reply's type ("nil", "string", "status", "error",
+ * "integer", "array", "other"); false where more bytes are needed; or nil,
+ * kind, why. The methods below read that reply. */
+static int decoder_next(lua_State *L) {
+  evl_decoder *d = binding_check_decoder(L, 1);
+  int status = evl_decoder_next(d);
+
+  if (status != EVL_OK)
+    return binding_push_status(L, status, evl_decoder_error(d));
+  lua_pushstring(L, evl_item_type_name(first_item(d).type));
+  return 1;
+}
+
+/* decoder:empty() -> whether no byte is left that next() has not given */
+static int decoder_empty(lua_State *L) {
+  lua_pushboolean(L, evl_decoder_empty(binding_check_decoder(L, 1)));
+  return 1;
+}
+
+/* decoder:trim(): drops the reply and gives its memory back */
+static int decoder_trim(lua_State *L) {
+  evl_decoder_trim(binding_check_decoder(L, 1));
+  return 0;
+}
+
+/* decoder:value() -> the reply, a string or an integer; else nil */
+static int decoder_value(lua_State *L) {
+  evl_item item = first_item(binding_check_decoder(L, 1));
+
+  switch (item.type) {
+  case EVL_ITEM_STRING:
+  case EVL_ITEM_STATUS:
+  case EVL_ITEM_ERROR: lua_pushlstring(L, item.string, item.len); return 1;
+  case EVL_ITEM_INTEGER:
+    lua_pushinteger(L, (lua_Integer)item.integer);
+    return 1;
+  default: return 0;
+  }
+}
+
+static int wrong_shape(lua_State *L) {
+  return binding_push_status(L, EVL_EPROTOCOL,
+                             "the reply is not what the command answers");
+}
+
+/* decoder:strings(first, count) -> a list of items first.. of the reply, a
+ * flat array; where one of them is an error: nil, "server", its text, and which
+ * of them it is; where one is anything else, or missing: nil, "protocol", why
+ */
+static int decoder_strings(lua_State *L) {
+  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  lua_Integer first = luaL_checkinteger(L, 2);
+  lua_Integer count = luaL_checkinteger(L, 3), i;
+  evl_item item;
+
+  if (evl_cursor_next(&cursor, &item) != EVL_OK ||
+      item.type != EVL_ITEM_ARRAY || first < 1 || count < 0 ||
+      (uint64_t)(first - 1 + count) > item.len)
+    return wrong_shape(L);
+  lua_createtable(L, (int)count, 0);
+  for (i = 1; i < first + count; i++) {
+    if (evl_cursor_next(&cursor, &item) != EVL_OK) return wrong_shape(L);
+    if (i < first) continue;
+    if (item.type == EVL_ITEM_ERROR) {
+      lua_pushnil(L);
+      lua_pushliteral(L, "server");
+      lua_pushlstring(L, item.string, item.len);
+      lua_pushinteger(L, i - first + 1);
+      return 4;
+    }
+    if (item.type != EVL_ITEM_STRING) return wrong_shape(L);
+    lua_pushlstring(L, item.string, item.len);
+    lua_rawseti(L, -2, (int)(i - first + 1));
+  }
+  return 1;
+}
+
+/* --- entries ------------------------------------------------------------- */
+
+static int skip_fields(evl_cursor *cursor, size_t fields) {
+  evl_item name, value;
+
+  while (fields-- > 0)
+    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
+  return EVL_OK;
+}
+
+/* decoder:page(shape, limit) -> count, last, first: how many entries the reply
+ * holds, the id of the last of its first `limit` entries, and of the first.
+ * Or nil, kind, why. shape: "range" (XRANGE, XREVRANGE) or "read" (XREAD). */
+static int decoder_page(lua_State *L) {
+  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
+  size_t limit = (size_t)luaL_checkinteger(L, 3), count, i, fields;
+  evl_item first, last;
+
+  memset(&first, 0, sizeof first);
+  memset(&last, 0, sizeof last);
+  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK)
+    return wrong_shape(L);
+  for (i = 0; i < count; i++) {
+    evl_item *id = i < limit ? &last : &(evl_item){0};
+
+    if (evl_cursor_entry(&cursor, id, &fields) != EVL_OK ||
+        skip_fields(&cursor, fields) != EVL_OK)
+      return wrong_shape(L);
+    if (i == 0) first = *id;
+  }
+  lua_pushinteger(L, (lua_Integer)count);
+  if (count == 0 || limit == 0) return 1;
+  lua_pushlstring(L, last.string, last.len);
+  lua_pushlstring(L, first.string, first.len);
+  return 3;
+}
+
+/* Pushes one entry: { id = ..., fields = { name = value, ... } }. The keys are
+ * the calling function's upvalues, so that they are not looked up each time. */
+static int push_entry(lua_State *L, evl_cursor *cursor) {
+  evl_item id, name, value;
+  size_t fields;
+
+  if (evl_cursor_entry(cursor, &id, &fields) != EVL_OK) return EVL_EPROTOCOL;
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, lua_upvalueindex(1)); /* "id" */
+  lua_pushlstring(L, id.string, id.len);
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
+  lua_createtable(L, 0, (int)fields);
+  while (fields-- > 0) {
+    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
+    lua_pushlstring(L, name.string, name.len);
+    lua_pushlstring(L, value.string, value.len);
+    lua_rawset(L, -3);
+  }
+  lua_rawset(L, -3);
+  return EVL_OK;
+}
+
+/* decoder:entries(shape, skip, limit [, into]) -> a list of the reply's
+ * entries: not the first `skip`, and at most `limit` of those that follow;
+ * appended to the list `into` where one is given. Or nil, kind, why. */
+static int decoder_entries(lua_State *L) {
+  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
+  size_t skip = (size_t)luaL_checkinteger(L, 3);
+  size_t limit = (size_t)luaL_checkinteger(L, 4);
+  size_t count, i, at, fields;
+  evl_item id;
+
+  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK)
+    return wrong_shape(L);
+  if (skip > count) skip = count;
+  if (limit > count - skip) limit = count - skip;
+  lua_settop(L, 5);
+  if (lua_isnil(L, 5)) /* one more key: a batch's caught_up */
+    lua_createtable(L, (int)limit, 1);
+  else
+    luaL_checktype(L, 5, LUA_TTABLE);
+  at = lua_rawlen(L, -1);
+  luaL_checkstack(L, 8, NULL);
+  for (i = 0; i < skip; i++)
+    if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK ||
+        skip_fields(&cursor, fields) != EVL_OK)
+      return wrong_shape(L);
+  for (i = 0; i < limit; i++) {
+    if (push_entry(L, &cursor) != EVL_OK) return wrong_shape(L);
+    lua_rawseti(L, -2, (int)++at);
+  }
+  return 1;
+}
+
+void binding_open_decoder(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"feed", decoder_feed},   {"next", decoder_next},
+      {"trim", decoder_trim},   {"value", decoder_value},
+      {"page", decoder_page},   {"strings", decoder_strings},
+      {"empty", decoder_empty}, {NULL, NULL},
+  };
+
+  binding_new_class(L, CLASS, methods, decoder_gc);
+  luaL_getmetatable(L, CLASS);
+  lua_getfield(L, -1, "__index");
+  lua_pushliteral(L, "id");
+  lua_pushliteral(L, "fields");
+  lua_pushcclosure(L, decoder_entries, 2);
+  lua_setfield(L, -2, "entries");
+  lua_pop(L, 2);
+  lua_pushcfunction(L, decoder_new);
+  lua_setfield(L, -2, "decoder");
+}

@@ -1,0 +1,319 @@
+/* eventlog.core's request: Lua tables -> commands as bytes. */
+#include "lua_binding.h"
+
+#include <stdlib.h>
+
+#define CLASS "eventlog.request"
+
+typedef struct lua_request {
+  evl_request *request;
+  evl_field *fields; /* the entry at hand */
+  size_t capacity;
+} lua_request;
+
+static lua_request *check(lua_State *L, int index) {
+  return luaL_checkudata(L, index, CLASS);
+}
+
+evl_request *binding_check_request(lua_State *L, int index) {
+  return check(L, index)->request;
+}
+
+static int request_gc(lua_State *L) {
+  lua_request *self = check(L, 1);
+
+  evl_request_free(self->request);
+  free(self->fields);
+  self->request = NULL;
+  self->fields = NULL;
+  return 0;
+}
+
+static lua_request *push_request(lua_State *L) {
+  lua_request *self = binding_new_object(L, sizeof *self, CLASS);
+
+  self->request = evl_request_new();
+  if (self->request == NULL) luaL_error(L, "not enough memory");
+  return self;
+}
+
+/* request() -> an empty request */
+static int request_new(lua_State *L) {
+  push_request(L);
+  return 1;
+}
+
+/* Appends the arguments from first on: strings, or whole numbers. */
+static void append_arguments(lua_State *L, evl_request *r, int first) {
+  int i, top = lua_gettop(L);
+
+  for (i = first; i <= top; i++) {
+    size_t len;
+    const char *s;
+
+    if (lua_type(L, i) == LUA_TNUMBER) {
+      evl_request_integer(r, (int64_t)lua_tonumber(L, i));
+      continue;
+    }
+    s = luaL_checklstring(L, i, &len);
+    evl_request_string(r, s, len);
+  }
+  if (evl_request_status(r) != EVL_OK) luaL_error(L, "not enough memory");
+}
+
+/* request:command(name, ...): strings, or whole numbers up to 2^53 */
+static int request_command(lua_State *L) {
+  evl_request *r = binding_check_request(L, 1);
+
+  evl_request_begin(r, (size_t)(lua_gettop(L) - 1));
+  append_arguments(L, r, 2);
+  return 0;
+}
+
+/* head(name, ...) -> bytes, argc: a command's first arguments, encoded once
+ * for request:entries */
+static int request_head(lua_State *L) {
+  int argc = lua_gettop(L);
+  lua_request *self = push_request(L);
+  const char *bytes;
+  size_t len;
+
+  lua_insert(L, 1);
+  append_arguments(L, self->request, 2);
+  bytes = evl_request_bytes(self->request, &len);
+  lua_pushlstring(L, bytes, len);
+  lua_pushinteger(L, argc);
+  return 2;
+}
+
+/* --- entries ------------------------------------------------------------- */
+
+/* Where an entry is bad: which one, and its field's name on the stack, or its
+ * number in a list of pairs. Pushes nil, message. */
+static int bad_entry(lua_State *L, int entry, const char *what) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "entry #%d %s", entry, what);
+  return 2;
+}
+
+static int bad_pair(lua_State *L, int entry, int pair, const char *what) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "entry #%d, field #%d: %s", entry, pair, what);
+  return 2;
+}
+
+static int bad_value(lua_State *L, int entry, const evl_field *field,
+                     int value_type) {
+  size_t len = field->name_len > 100 ? 100 : field->name_len;
+
+  lua_pushnil(L);
+  lua_pushfstring(L, "entry #%d, field \"", entry);
+  lua_pushlstring(L, field->name, len);
+  lua_pushfstring(L,
+                  "\": a value must be a string, a number or a boolean, "
+                  "not %s",
+                  value_type == LUA_TNIL ? "nil" : lua_typename(L, value_type));
+  lua_concat(L, 3);
+  return 2;
+}
+
+static evl_field *add_field(lua_State *L, lua_request *self, size_t count) {
+  if (count == self->capacity) {
+    size_t capacity = count ? 2 * count : 16;
+    evl_field *fields = realloc(self->fields, capacity * sizeof *fields);
+
+    if (fields == NULL) luaL_error(L, "not enough memory");
+    self->fields = fields;
+    self->capacity = capacity;
+  }
+  return &self->fields[count];
+}
+
+/* The value at the top of the stack; 0 where it cannot be one. The bytes of a
+ * string stay the entry's. */
+static int read_value(lua_State *L, evl_field *field) {
+  switch (lua_type(L, -1)) {
+  case LUA_TSTRING:
+    field->type = EVL_STRING;
+    field->value.string.bytes = lua_tolstring(L, -1, &field->value.string.len);
+    return 1;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, -1)) {
+      field->type = EVL_INTEGER;
+      field->value.integer = (int64_t)lua_tointeger(L, -1);
+    } else {
+      field->type = EVL_DOUBLE;
+      field->value.number = (double)lua_tonumber(L, -1);
+    }
+    return 1;
+  case LUA_TBOOLEAN:
+    field->type = EVL_INTEGER;
+    field->value.integer = lua_toboolean(L, -1);
+    return 1;
+  default: return 0;
+  }
+}
+
+/* Both readers leave the entry at hand at the top of the stack and set *count,
+ * or push nil and a message and return 2. The map's fields come out sorted. */
+static int read_map(lua_State *L, lua_request *self, int entry, size_t *count) {
+  *count = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    evl_field *field = add_field(L, self, *count);
+
+    if (lua_type(L, -2) != LUA_TSTRING)
+      return bad_entry(L, entry,
+                       "has a field whose name is not a string; where order "
+                       "matters, give a list of pairs {name, value}");
+    field->name = lua_tolstring(L, -2, &field->name_len);
+    if (!read_value(L, field))
+      return bad_value(L, entry, field, lua_type(L, -1));
+    ++*count;
+  }
+  evl_fields_sort(self->fields, *count);
+  return 0;
+}
+
+static int read_pairs(lua_State *L, lua_request *self, int entry,
+                      size_t *count) {
+  size_t len = lua_rawlen(L, -1), keys = 0;
+
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    keys++;
+  if (keys != len)
+    return bad_entry(L, entry,
+                     "is neither a list of pairs {name, value} nor a table "
+                     "from name to value: it has keys of both kinds, or holes");
+  for (*count = 0; *count < len; ++*count) {
+    evl_field *field = add_field(L, self, *count);
+    int pair = (int)*count + 1;
+
+    lua_rawgeti(L, -1, pair);
+    if (!lua_istable(L, -1))
+      return bad_pair(L, entry, pair, "a pair {name, value} expected");
+    lua_rawgeti(L, -1, 1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      return bad_pair(L, entry, pair, "the name must be a string");
+    field->name = lua_tolstring(L, -1, &field->name_len);
+    lua_rawgeti(L, -2, 2);
+    if (!read_value(L, field))
+      return bad_value(L, entry, field, lua_type(L, -1));
+    if (lua_rawlen(L, -3) != 2)
+      return bad_pair(L, entry, pair, "more than a pair {name, value}");
+    lua_pop(L, 3);
+  }
+  return 0;
+}
+
+/* Appends the entry at the top of the stack; 0, or 2 with nil, message. */
+static int append_entry(lua_State *L, lua_request *self, const char *head,
+                        size_t head_len, size_t argc, int entry,
+                        size_t *widest) {
+  size_t count = 0;
+  int is_list, bad;
+
+  if (!lua_istable(L, -1)) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "entry #%d must be a table, not %s", entry,
+                    luaL_typename(L, -2));
+    return 2;
+  }
+  lua_rawgeti(L, -1, 1);
+  is_list = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  bad = is_list ? read_pairs(L, self, entry, &count)
+                : read_map(L, self, entry, &count);
+  if (bad) return bad;
+  if (count == 0) return bad_entry(L, entry, "has no fields");
+  evl_request_entry(self->request, head, head_len, argc, self->fields, count);
+  if (count > *widest) *widest = count;
+  return 0;
+}
+
+/* request:entries(head, argc, list, n) -> the most fields that one of them has,
+ * or nil, message. Appends one command for each of list's n entries: head's
+ * argc arguments, then the entry's fields. Where one is bad, appends nothing.
+ */
+static int request_entries(lua_State *L) {
+  lua_request *self = check(L, 1);
+  size_t head_len;
+  const char *head = luaL_checklstring(L, 2, &head_len);
+  size_t argc = (size_t)luaL_checkinteger(L, 3);
+  size_t mark = evl_request_mark(self->request), widest = 0;
+  int i, bad = 0, n;
+
+  luaL_checktype(L, 4, LUA_TTABLE);
+  n = (int)luaL_checkinteger(L, 5);
+  luaL_checkstack(L, 16, NULL);
+  for (i = 1; i <= n && !bad; i++) {
+    lua_settop(L, 5);
+    lua_rawgeti(L, 4, i);
+    bad = append_entry(L, self, head, head_len, argc, i, &widest);
+  }
+  if (evl_request_status(self->request) != EVL_OK) {
+    evl_request_rewind(self->request, mark);
+    return luaL_error(L, "not enough memory");
+  }
+  if (bad) {
+    evl_request_rewind(self->request, mark);
+    return bad;
+  }
+  lua_pushinteger(L, (lua_Integer)widest);
+  return 1;
+}
+
+/* request:clear(): empties it */
+static int request_clear(lua_State *L) {
+  evl_request_clear(binding_check_request(L, 1));
+  return 0;
+}
+
+/* request:bytes() -> what is still to be sent, for who sends it himself */
+static int request_bytes(lua_State *L) {
+  size_t len;
+  const char *bytes = evl_request_bytes(binding_check_request(L, 1), &len);
+
+  lua_pushlstring(L, bytes, len);
+  return 1;
+}
+
+/* request:sent(len): that many of these bytes are sent */
+static int request_sent(lua_State *L) {
+  evl_request *r = binding_check_request(L, 1);
+  lua_Integer sent = luaL_checkinteger(L, 2);
+  size_t len;
+
+  evl_request_bytes(r, &len);
+  luaL_argcheck(L, sent >= 0 && (size_t)sent <= len, 2, "out of range");
+  evl_request_sent(r, (size_t)sent);
+  return 0;
+}
+
+/* request:size() -> how many bytes are still to be sent */
+static int request_size(lua_State *L) {
+  size_t len;
+
+  evl_request_bytes(binding_check_request(L, 1), &len);
+  lua_pushinteger(L, (lua_Integer)len);
+  return 1;
+}
+
+void binding_open_request(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"command", request_command},
+      {"entries", request_entries},
+      {"clear", request_clear},
+      {"bytes", request_bytes},
+      {"sent", request_sent},
+      {"size", request_size},
+      {NULL, NULL},
+  };
+  static const luaL_Reg constructors[] = {
+      {"request", request_new},
+      {"head", request_head},
+      {NULL, NULL},
+  };
+
+  binding_new_class(L, CLASS, methods, request_gc);
+  binding_set_functions(L, constructors);
+}

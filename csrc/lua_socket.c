@@ -1,0 +1,131 @@
+/* eventlog.core's socket: a connection whose waiting is left to Lua. */
+#include "lua_binding.h"
+
+#define CLASS "eventlog.socket"
+
+typedef struct lua_socket {
+  evl_socket *socket; /* NULL once closed */
+} lua_socket;
+
+static lua_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
+
+static int push_closed(lua_State *L) {
+  return binding_push_status(L, EVL_ECLOSED, NULL);
+}
+
+/* close(), __gc: idempotent */
+static int socket_close(lua_State *L) {
+  lua_socket *self = check(L);
+
+  evl_socket_free(self->socket);
+  self->socket = NULL;
+  return 0;
+}
+
+/* Both constructors: the socket, or nil, kind, why. */
+static int push_connected(lua_State *L, int status, const char *why) {
+  return status == EVL_OK ? 1 : binding_push_status(L, status, why);
+}
+
+/* tcp(host, port) -> socket that is connecting, or nil, kind, why */
+static int socket_tcp(lua_State *L) {
+  const char *host = luaL_checkstring(L, 1);
+  int port = (int)luaL_checkinteger(L, 2);
+  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  char why[EVL_WHY_SIZE] = "";
+
+  return push_connected(L, evl_socket_tcp(host, port, &self->socket, why), why);
+}
+
+/* unix(path) -> the same */
+static int socket_unix(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  char why[EVL_WHY_SIZE] = "";
+
+  return push_connected(L, evl_socket_unix(path, &self->socket, why), why);
+}
+
+/* socket:fd() -> its descriptor, nil once closed */
+static int socket_fd(lua_State *L) {
+  lua_socket *self = check(L);
+
+  if (self->socket == NULL) return 0;
+  lua_pushinteger(L, evl_socket_fd(self->socket));
+  return 1;
+}
+
+/* socket:finish() -> true: connected; false: not yet; or nil, kind, why */
+static int socket_finish(lua_State *L) {
+  lua_socket *self = check(L);
+  char why[EVL_WHY_SIZE] = "";
+  int status;
+
+  if (self->socket == NULL) return push_closed(L);
+  status = evl_socket_finish(self->socket, why);
+  return binding_push_status(L, status, why);
+}
+
+/* socket:send(request) -> true: some of it, or all, is sent; false: wait until
+ * it can be written; or nil, kind, why */
+static int socket_send(lua_State *L) {
+  lua_socket *self = check(L);
+  evl_request *r = binding_check_request(L, 2);
+
+  if (self->socket == NULL) return push_closed(L);
+  return binding_push_status(L, evl_socket_send(self->socket, r), NULL);
+}
+
+/* socket:receive(decoder) -> true: it was fed; false: nothing has come; or nil,
+ * kind, why */
+static int socket_receive(lua_State *L) {
+  lua_socket *self = check(L);
+  evl_decoder *d = binding_check_decoder(L, 2);
+
+  if (self->socket == NULL) return push_closed(L);
+  return binding_push_status(L, evl_socket_receive(self->socket, d), NULL);
+}
+
+/* socket:idle() -> whether it is open, and nothing has come unasked */
+static int socket_idle(lua_State *L) {
+  lua_socket *self = check(L);
+
+  lua_pushboolean(L, self->socket != NULL && evl_socket_idle(self->socket));
+  return 1;
+}
+
+/* socket:shutdown(): wakes whoever waits for it; close it afterwards */
+static int socket_shutdown(lua_State *L) {
+  lua_socket *self = check(L);
+
+  if (self->socket != NULL) evl_socket_shutdown(self->socket);
+  return 0;
+}
+
+/* wait(fd, mode, seconds or nil) -> ready; false also where a signal came */
+static int socket_wait(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  const char *mode = luaL_checkstring(L, 2);
+  double seconds = lua_isnoneornil(L, 3) ? -1 : (double)luaL_checknumber(L, 3);
+
+  lua_pushboolean(L, evl_socket_wait(fd, *mode, seconds));
+  return 1;
+}
+
+void binding_open_socket(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"fd", socket_fd},       {"finish", socket_finish},
+      {"send", socket_send},   {"receive", socket_receive},
+      {"idle", socket_idle},   {"shutdown", socket_shutdown},
+      {"close", socket_close}, {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+      {"tcp", socket_tcp},
+      {"unix", socket_unix},
+      {"wait", socket_wait},
+      {NULL, NULL},
+  };
+
+  binding_new_class(L, CLASS, methods, socket_close);
+  binding_set_functions(L, functions);
+}

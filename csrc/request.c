@@ -1,0 +1,145 @@
+/* Commands -> bytes: RESP arrays of bulk strings, one behind the other. */
+#include "buffer.h"
+#include "eventlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct evl_request {
+  buffer out;
+  size_t sent;
+  int status;
+};
+
+/* "$" or "*", up to 20 digits, CR LF. */
+enum { HEADER_SIZE = 24 };
+
+evl_request *evl_request_new(void) { return calloc(1, sizeof(evl_request)); }
+
+void evl_request_free(evl_request *r) {
+  if (r == NULL) return;
+  buffer_deinit(&r->out);
+  free(r);
+}
+
+int evl_request_status(const evl_request *r) { return r->status; }
+
+void evl_request_clear(evl_request *r) {
+  buffer_clear(&r->out);
+  r->sent = 0;
+  r->status = EVL_OK;
+}
+
+/* Room for len bytes, or NULL with the status set. */
+static char *reserve(evl_request *r, size_t len) {
+  char *p;
+
+  if (r->status != EVL_OK) return NULL;
+  p = buffer_reserve(&r->out, len);
+  if (p == NULL) r->status = EVL_ENOMEM;
+  return p;
+}
+
+/* "<mark><n>\r\n" at p; returns where it ends. */
+static char *put_header(char *p, char mark, size_t n) {
+  char digits[20];
+  int count = 0;
+
+  *p++ = mark;
+  do {
+    digits[count++] = (char)('0' + n % 10);
+    n /= 10;
+  } while (n > 0);
+  while (count > 0)
+    *p++ = digits[--count];
+  *p++ = '\r';
+  *p++ = '\n';
+  return p;
+}
+
+static char *put_bytes(char *p, const char *bytes, size_t len) {
+  if (len > 0) memcpy(p, bytes, len);
+  return p + len;
+}
+
+static char *put_string(char *p, const char *s, size_t len) {
+  p = put_header(p, '$', len);
+  p = put_bytes(p, s, len);
+  *p++ = '\r';
+  *p++ = '\n';
+  return p;
+}
+
+static void used_up_to(evl_request *r, const char *end) {
+  r->out.len = (size_t)(end - r->out.bytes);
+}
+
+void evl_request_begin(evl_request *r, size_t argc) {
+  char *p = reserve(r, HEADER_SIZE);
+
+  if (p != NULL) used_up_to(r, put_header(p, '*', argc));
+}
+
+void evl_request_string(evl_request *r, const char *s, size_t len) {
+  char *p = len > SIZE_MAX / 4 ? NULL : reserve(r, HEADER_SIZE + len + 2);
+
+  if (p != NULL)
+    used_up_to(r, put_string(p, s, len));
+  else
+    r->status = EVL_ENOMEM;
+}
+
+void evl_request_integer(evl_request *r, int64_t i) {
+  char digits[EVL_NUMBER_SIZE];
+
+  evl_request_string(r, digits, evl_integer_format(i, digits));
+}
+
+static void put_field(evl_request *r, const evl_field *field) {
+  char digits[EVL_NUMBER_SIZE];
+  const char *bytes = digits;
+  size_t len = 0;
+
+  switch (field->type) {
+  case EVL_STRING:
+    bytes = field->value.string.bytes;
+    len = field->value.string.len;
+    break;
+  case EVL_INTEGER:
+    len = evl_integer_format(field->value.integer, digits);
+    break;
+  case EVL_DOUBLE: len = evl_double_format(field->value.number, digits); break;
+  }
+  evl_request_string(r, field->name, field->name_len);
+  evl_request_string(r, bytes, len);
+}
+
+void evl_request_entry(evl_request *r, const char *head, size_t head_len,
+                       size_t head_argc, const evl_field *fields,
+                       size_t count) {
+  char *p = reserve(r, HEADER_SIZE + head_len);
+  size_t i;
+
+  if (p == NULL) return;
+  p = put_header(p, '*', head_argc + 2 * count);
+  used_up_to(r, put_bytes(p, head, head_len));
+  for (i = 0; i < count; i++)
+    put_field(r, &fields[i]);
+}
+
+const char *evl_request_bytes(const evl_request *r, size_t *len) {
+  *len = r->out.len - r->sent;
+  return *len > 0 ? r->out.bytes + r->sent : "";
+}
+
+void evl_request_sent(evl_request *r, size_t len) {
+  r->sent += len;
+  if (r->sent == r->out.len) evl_request_clear(r);
+}
+
+size_t evl_request_mark(const evl_request *r) { return r->out.len; }
+
+void evl_request_rewind(evl_request *r, size_t mark) {
+  r->out.len = mark;
+  r->status = EVL_OK;
+}

@@ -1,0 +1,168 @@
+--- A client: a server's address, and connections to it. Whoever needs one has
+--- it to himself; what is idle waits in a pool. Connections that are in use are
+--- held by their users only: a coroutine that is dropped takes its half-read
+--- connection along to the garbage collector, and never into the pool.
+
+local core = require "eventlog.core"
+local Connection = require "eventlog.connection"
+local Error = require "eventlog.error"
+local driver = require "eventlog.driver"
+local options = require "eventlog.options"
+
+---@class eventlog.Client
+local Client = {}
+Client.__index = Client
+Client.__name = "eventlog.Client"
+
+function Client:__tostring()
+  return "eventlog client of " .. Connection.address(self.settings)
+end
+
+local M = {}
+
+--- Weak: what is in use does not live longer because the client knows it.
+local function weak_set()
+  return setmetatable({}, { __mode = "k" })
+end
+
+--- eventlog.connect. Does no I/O; misuse raises.
+---@param target string|table|nil
+---@param level integer as for error(): whose mistake misuse is
+---@return eventlog.Client
+function M.new(target, level)
+  local settings = options.client(target, level + 1)
+  return setmetatable({
+    settings = settings,
+    driver = driver.find(settings.driver),
+    idle = {}, -- the pool: a stack, so that what is not needed grows old
+    in_use = weak_set(), -- connections
+    followers = weak_set(),
+    requests = {}, -- empty ones, to be used again
+    closed = false,
+  }, Client)
+end
+
+---@param target any
+---@return boolean
+function M.is(target)
+  return getmetatable(target) == Client
+end
+
+--- Tells on_event. An error in it is raised to whoever made it happen.
+---@param kind "connected"|"disconnected"|"reconnecting"|"gap"|"reset"
+---@param log string? the name of the log it happened for
+---@param message string
+function Client:tell(kind, log, message)
+  local on_event = self.settings.on_event
+  if on_event then on_event({ kind = kind, log = log, message = message }) end
+end
+
+local function closed_error()
+  return Error.new("closed", "the client is closed")
+end
+
+--- The next usable connection of the pool, or nil. Drops what has died, and
+--- what a parent process opened.
+local function take_idle(self)
+  local idle = self.idle
+  for i = #idle, 1, -1 do
+    local connection = idle[i]
+    idle[i] = nil
+    if connection:is_alive() then return connection end
+    connection:close()
+  end
+end
+
+--- A connection for its caller alone, perhaps not established yet: call
+--- connection:establish(deadline), and give it back with release().
+---@return table|nil connection
+---@return eventlog.Error? err
+function Client:checkout()
+  if self.closed then return nil, closed_error() end
+  local connection = take_idle(self)
+  if not connection then
+    local settings = self.settings
+    if settings.tls then
+      return nil, Error.new("unsupported", "this version has no TLS: use " ..
+        "redis:// or a TLS proxy such as stunnel")
+    end
+    local transport, err = self.driver.open(settings)
+    if not transport then return nil, err end
+    connection = Connection.new(transport, settings)
+  end
+  self.in_use[connection] = true
+  return connection
+end
+
+--- Establishes a connection that was checked out, and tells of it.
+---@param connection table
+---@param log string? name
+---@param deadline number? of core.now()
+---@return true|nil ok
+---@return eventlog.Error? err
+function Client:establish(connection, log, deadline)
+  if connection:is_established() then return true end
+  local ok, err = connection:establish(deadline)
+  if ok then
+    self:tell("connected", log, "connected to " ..
+      Connection.address(self.settings))
+  end
+  return ok, err
+end
+
+--- A connection that is established, for one operation on a log.
+---@param log string name
+function Client:acquire(log)
+  local connection, err = self:checkout()
+  if not connection then return nil, err end
+  local ok
+  ok, err = self:establish(connection, log)
+  if ok then return connection end
+  self:release(connection, log)
+  return nil, self.closed and closed_error() or err
+end
+
+--- Takes a connection back, whatever state it is in.
+---@param connection table
+---@param log string? name
+function Client:release(connection, log)
+  self.in_use[connection] = nil
+  local was_lost = connection:is_lost()
+  if not self.closed and #self.idle < self.settings.pool_size and
+    connection:is_clean() then
+    connection.decoder:trim()
+    table.insert(self.idle, connection)
+  else
+    connection:close()
+  end
+  if was_lost then
+    self:tell("disconnected", log, "lost the connection to " ..
+      Connection.address(self.settings))
+  end
+end
+
+--- An empty request; give it back when its replies have come.
+function Client:take_request()
+  return table.remove(self.requests) or core.request()
+end
+
+function Client:give_request(request)
+  if #self.requests < self.settings.pool_size then
+    request:clear()
+    table.insert(self.requests, request)
+  end
+end
+
+--- Ends its followers, closes what it holds. What waits in another coroutine
+--- returns kind "closed", as does every later call. Idempotent.
+function Client:close()
+  self.closed = true
+  for follower in pairs(self.followers) do follower:close() end
+  for connection in pairs(self.in_use) do connection:abort() end
+  for i = #self.idle, 1, -1 do
+    self.idle[i]:close()
+    self.idle[i] = nil
+  end
+end
+
+return M

@@ -1,0 +1,241 @@
+--- One connection to Redis: greets it, sends requests, brings replies, and
+--- knows how many replies are still owed. Every method that waits can be
+--- repeated after "timeout" and goes on where it was, so that next(0) can poll.
+
+local core = require "eventlog.core"
+local Error = require "eventlog.error"
+
+local Connection = {}
+Connection.__index = Connection
+Connection.__name = "eventlog.Connection"
+
+local M = {}
+
+--- What every call that ran into its caller's deadline returns.
+local TIMEOUT = Error.new("timeout", "nothing yet")
+M.TIMEOUT = TIMEOUT
+
+--- Where the server is, for messages. Never with a password.
+---@param settings table
+---@return string
+function M.address(settings)
+  if settings.path then return "unix://" .. settings.path end
+  local host = settings.host
+  if host:find(":", 1, true) then host = "[" .. host .. "]" end
+  return string.format("%s://%s:%d", settings.tls and "rediss" or "redis", host,
+    settings.port)
+end
+
+--- A connection that establish() will make. Does no I/O.
+---@param transport table
+---@param settings table of the client
+function M.new(transport, settings)
+  return setmetatable({
+    transport = transport,
+    settings = settings,
+    decoder = core.decoder(),
+    pid = core.pid(),
+    state = "new", -- then "greeting", "ready", "closed"
+    request = nil, -- what is not sent yet
+    owed = 0, -- replies
+    stall_at = nil, -- when to give up unless something moves
+    patience = 0, -- seconds that the server may take over the request
+    aborted = false,
+    lost = false,
+  }, Connection)
+end
+
+--- Ends it for this and every later call; returns nil, err.
+local function fail(self, kind, message)
+  self.lost = self.lost or (self.state == "ready" and not self.aborted)
+  self:close()
+  return nil, Error.new(kind, M.address(self.settings) .. ": " .. message)
+end
+
+--- The peer has so many seconds from now to move something.
+local function expect_within(self, seconds)
+  self.stall_at = core.now() + seconds
+end
+
+--- Calls a transport's method until it is done, the caller's deadline passes
+--- (nil, TIMEOUT), or the peer has not moved for too long.
+local function move(self, method, argument, deadline, stalled)
+  local stall_at = self.stall_at
+  local limit = deadline and deadline < stall_at and deadline or stall_at
+  local transport = self.transport
+  local done, kind, why
+  if argument then
+    done, kind, why = transport[method](transport, argument, limit)
+  else
+    done, kind, why = transport[method](transport, limit)
+  end
+  -- Somebody may have closed it while we waited: only now may the descriptor go.
+  if self.aborted then return fail(self, "closed", "closed") end
+  if done then return true end
+  if done == nil then return fail(self, kind, why) end
+  if core.now() >= stall_at then return fail(self, "connection", stalled) end
+  return nil, TIMEOUT
+end
+
+--- The commands that open a session, in one request; nil where none is needed.
+local function greeting(settings)
+  local request, count = core.request(), 0
+  local function command(...)
+    request:command(...)
+    count = count + 1
+  end
+  if settings.username then
+    command("AUTH", settings.username, settings.password or "")
+  elseif settings.password then
+    command("AUTH", settings.password)
+  end
+  if settings.client_name then
+    command("CLIENT", "SETNAME", settings.client_name)
+  end
+  if settings.db > 0 then command("SELECT", settings.db) end
+  if count > 0 then return request, count end
+end
+
+--- Connects, and logs in. Returns true, at once where that is done; or nil,
+--- err: TIMEOUT where the deadline passed, and it may be called again.
+---@param deadline number? of core.now()
+function Connection:establish(deadline)
+  if self.state == "ready" then return true end
+  local settings = self.settings
+  if self.state == "new" then
+    if not self.stall_at then expect_within(self, settings.connect_timeout) end
+    local ok, err = move(self, "connect", nil, deadline, string.format(
+      "cannot connect within %g s", settings.connect_timeout))
+    if not ok then return nil, err end
+    self.state = "greeting"
+    local request, count = greeting(settings)
+    if request then
+      ok, err = self:send(request, count, 0)
+      if not ok then return nil, err end
+    end
+  end
+  while self.state == "greeting" and self.owed > 0 do
+    local kind, err = self:reply(deadline)
+    if not kind then return nil, err end
+    if kind == "error" then
+      err = Error.from_server(self.decoder:value())
+      self:close()
+      return nil, err
+    end
+  end
+  if self.state == "closed" then
+    return fail(self, "closed", "the connection is closed")
+  end
+  self.state = "ready"
+  return true
+end
+
+--- Begins to send a request, to which `replies` replies will come; the server
+--- may take `patience` seconds longer than usual. Returns true (what is left of
+--- it is sent by reply()); or nil, err. The request is the connection's until
+--- the replies have come.
+---@param request userdata of core.request
+---@param replies integer
+---@param patience number seconds
+function Connection:send(request, replies, patience)
+  if self.state == "closed" then
+    return fail(self, "closed", "the connection is closed")
+  end
+  self.request = request
+  self.owed = self.owed + replies
+  self.patience = self.settings.timeout + patience
+  expect_within(self, self.patience)
+  local done, kind, why = self.transport:send(request, 0)
+  if done == nil then return fail(self, kind, why) end
+  if request:size() == 0 then self.request = nil end
+  return true
+end
+
+--- Sends the rest of the request.
+local function flush(self, deadline)
+  local request = self.request
+  while request:size() > 0 do
+    local ok, err = move(self, "send", request, deadline, string.format(
+      "the server took in nothing for %g s", self.settings.timeout))
+    if not ok then return nil, err end
+    expect_within(self, self.patience)
+  end
+  self.request = nil
+  return true
+end
+
+--- The next reply's type, as the decoder names it; the decoder holds the reply
+--- until the next call. Or nil, err: TIMEOUT where the deadline passed.
+---@param deadline number? of core.now()
+function Connection:reply(deadline)
+  if self.state == "closed" then
+    return fail(self, "closed", "the connection is closed")
+  end
+  if self.request then
+    local ok, err = flush(self, deadline)
+    if not ok then return nil, err end
+  end
+  local decoder = self.decoder
+  while true do
+    local kind, failure, why = decoder:next()
+    if kind then
+      self.owed = self.owed - 1
+      return kind
+    end
+    if kind == nil then return fail(self, failure, why) end
+    local ok, err = move(self, "receive", decoder, deadline, string.format(
+      "no answer for %g s", self.settings.timeout))
+    if not ok then return nil, err end
+    expect_within(self, self.settings.timeout)
+  end
+end
+
+--- The decoder found that a reply is not what the command answers.
+function Connection:reject(kind, why)
+  return fail(self, kind, why)
+end
+
+--- Whether it may wait in a pool: nothing is owed, nothing came unasked.
+function Connection:is_clean()
+  return self.state == "ready" and not self.aborted and self.owed == 0 and
+    not self.request and self.decoder:empty()
+end
+
+--- Whether one from the pool can be used: it was left clean, the server has
+--- not closed it meanwhile, and no parent process opened it.
+function Connection:is_alive()
+  return not self:is_foreign() and self.transport:idle()
+end
+
+function Connection:is_established()
+  return self.state == "ready"
+end
+
+--- Whether it was established and broke: not closed because we wanted it.
+function Connection:is_lost()
+  return self.lost
+end
+
+--- Whether a parent process opened it.
+function Connection:is_foreign()
+  return self.pid ~= core.pid()
+end
+
+--- Ends it from another coroutine than the one that may be waiting in it: that
+--- one wakes, gets kind "closed", and closes the descriptor.
+function Connection:abort()
+  self.aborted = true
+  if self:is_foreign() then
+    self:close()
+  else
+    self.transport:shutdown()
+  end
+end
+
+--- Closes it. Idempotent.
+function Connection:close()
+  self.state = "closed"
+  self.transport:close()
+end
+
+return M

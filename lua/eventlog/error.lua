@@ -1,0 +1,52 @@
+--- What goes wrong for a correct program: the `err` of `nil, err`.
+
+---@class eventlog.Error
+---@field kind "connection"|"timeout"|"closed"|"server"|"protocol"|"gap"|"conflict"|"unsupported"
+---@field message string one line; never holds a password
+---@field code string? Redis's own prefix, such as "WRONGTYPE" (kind "server")
+---@field retriable boolean whether trying again later can help
+---@field outcome "none"|"unknown"|nil from add: whether entries may have been added
+---@field last_id string? from add_if (kind "conflict")
+local Error = {}
+Error.__index = Error
+Error.__name = "eventlog.Error"
+
+function Error:__tostring()
+  return "eventlog: " .. self.message
+end
+
+local retriable_kinds = { connection = true, timeout = true }
+
+-- Redis's ways of saying "not now": https://redis.io/docs, "Error codes" of
+-- each command, and server.c's shared errors.
+local retriable_codes = {
+  BUSY = true, CLUSTERDOWN = true, LOADING = true, MASTERDOWN = true,
+  MISCONF = true, NOREPLICAS = true, OOM = true, READONLY = true,
+  TRYAGAIN = true, UNBLOCKED = true,
+}
+
+local M = {}
+
+---@param kind string
+---@param message string
+---@return eventlog.Error
+function M.new(kind, message)
+  return setmetatable({
+    kind = kind,
+    message = message,
+    retriable = retriable_kinds[kind] or false,
+  }, Error)
+end
+
+--- From the text of a Redis error reply, "CODE what happened".
+---@param text string
+---@return eventlog.Error
+function M.from_server(text)
+  local err = M.new("server", (text:gsub("%c+", " ")))
+  err.code = text:match("^%u[%u%d_]*")
+  err.retriable = retriable_codes[err.code] or
+    text:find("max number of clients", 1, true) ~= nil
+  return err
+end
+
+return M

@@ -1,0 +1,83 @@
+--- Moves a connection's bytes over a socket of its own, whose descriptor
+--- somebody waits on: poll(), or the host's scheduler.
+---
+--- A transport is one of two kinds; stream_transport.lua is the other. Both
+--- have these methods, and what uses them knows neither. Deadlines are times of
+--- core.now(). `false` means: not by that deadline; the call can be repeated,
+--- and goes on where it was.
+---
+---   transport:connect(deadline)            -> true | false | nil, kind, why
+---   transport:send(request, deadline)      -> true | false | nil, kind, why
+---     true: some of it, or all, as request:size() tells
+---   transport:receive(decoder, deadline)   -> true | false | nil, kind, why
+---     true: the decoder was fed some bytes
+---   transport:idle()     whether it is open and nothing came unasked
+---   transport:shutdown() wakes whoever waits in one of these
+---   transport:close()    idempotent
+
+local core = require "eventlog.core"
+
+local Transport = {}
+Transport.__index = Transport
+Transport.__name = "eventlog.FdTransport"
+
+local M = {}
+
+---@param settings table where to: path, or host and port
+---@param wait fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
+function M.new(settings, wait)
+  return setmetatable({ settings = settings, wait = wait, socket = nil },
+    Transport)
+end
+
+--- Calls socket[method](socket, argument) until it says something else than
+--- "not yet", waiting in between. Waits may end early, so only the clock counts.
+local function repeat_until(self, method, argument, mode, deadline)
+  while true do
+    local socket = self.socket
+    if not socket then return nil, "closed", "closed" end
+    local done, kind, why = socket[method](socket, argument)
+    if done or done == nil then return done, kind, why end
+    local left = deadline - core.now()
+    if left <= 0 then return false end
+    self.wait(socket:fd(), mode, left)
+  end
+end
+
+function Transport:connect(deadline)
+  if not self.socket then
+    local settings = self.settings
+    local socket, kind, why
+    if settings.path then
+      socket, kind, why = core.unix(settings.path)
+    else
+      socket, kind, why = core.tcp(settings.host, settings.port)
+    end
+    if not socket then return nil, kind, why end
+    self.socket = socket
+  end
+  return repeat_until(self, "finish", nil, "w", deadline)
+end
+
+function Transport:send(request, deadline)
+  return repeat_until(self, "send", request, "w", deadline)
+end
+
+function Transport:receive(decoder, deadline)
+  return repeat_until(self, "receive", decoder, "r", deadline)
+end
+
+function Transport:idle()
+  return self.socket ~= nil and self.socket:idle()
+end
+
+function Transport:shutdown()
+  if self.socket then self.socket:shutdown() end
+end
+
+function Transport:close()
+  if self.socket then self.socket:close() end
+  self.socket = nil
+end
+
+return M

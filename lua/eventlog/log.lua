@@ -1,0 +1,205 @@
+--- A log: a name on a client, with the options that hold for it. Does no I/O
+--- until it is asked to; misuse raises, what can happen returns nil, err.
+
+local core = require "eventlog.core"
+local Follower = require "eventlog.follower"
+local Reader = require "eventlog.reader"
+local Writer = require "eventlog.writer"
+local options = require "eventlog.options"
+local scripts = require "eventlog.scripts"
+
+---@class eventlog.Log
+---@field name string the Redis key
+---@field client eventlog.Client
+local Log = {}
+Log.__index = Log
+Log.__name = "eventlog.Log"
+
+function Log:__tostring()
+  return string.format("eventlog %q of %s", self.name, tostring(self.client))
+end
+
+---@alias eventlog.Value string|number|boolean
+---@alias eventlog.NewEntry table<string, eventlog.Value>|{ [1]: string, [2]: eventlog.Value }[]
+
+---@class eventlog.Entry
+---@field id string "<ms>-<seq>"
+---@field fields table<string, string> of a repeated name, the last value
+
+---@class eventlog.LogOptions
+---@field max_length integer? how many entries the log shows at most; 0: all
+---@field ttl number? seconds without an add after which the log goes; 0: never
+---@field batch_size integer? the most entries in a batch, and in a page of a read
+---@field idempotent boolean?
+---@field on_gap "report"|"error"|nil
+
+local M = {}
+
+---@param client eventlog.Client
+---@param name string
+---@param log_options eventlog.LogOptions?
+---@param level integer as for error(): whose mistake misuse is
+---@return eventlog.Log
+function M.new(client, name, log_options, level)
+  options.name(name, level + 1)
+  local settings = options.log(log_options, level + 1)
+  return setmetatable({
+    name = name,
+    client = client,
+    settings = settings,
+    writer = Writer.new(client, name, settings),
+  }, Log)
+end
+
+--- Adds entries as one unit: all of them or none, with nothing of another
+--- writer between them. An entry is a table from field name to value, or a list
+--- of pairs { {name, value}, ... } where order or repeated names matter.
+--- A bad entry raises, and nothing is sent.
+---@param ... eventlog.NewEntry
+---@return string[]|nil ids one "<ms>-<seq>" for each, in order
+---@return eventlog.Error? err with err.outcome "none" or "unknown"
+function Log:add(...)
+  return self.writer:add({ ... }, select("#", ...), 2)
+end
+
+--- Adds a list of entries, as add does.
+---@param entries eventlog.NewEntry[]
+---@return string[]|nil ids
+---@return eventlog.Error? err
+function Log:add_many(entries)
+  if type(entries) ~= "table" then
+    options.misuse(2, "entries must be a list of entries, not a %s",
+      type(entries))
+  end
+  local n, keys = #entries, 0
+  for _ in pairs(entries) do keys = keys + 1 end
+  if keys ~= n then
+    options.misuse(2, "entries must be a list of entries without holes or " ..
+      "other keys; for a single entry use add")
+  end
+  return self.writer:add(entries, n, 2)
+end
+
+--- Runs method(reader, ...) on a connection of its own.
+local function read(self, method, ...)
+  local client = self.client
+  local connection, err = client:acquire(self.name)
+  if not connection then return nil, err end
+  local request = client:take_request()
+  local reader = Reader.new(connection, request, self.name,
+    self.settings.batch_size)
+  local result
+  result, err = reader[method](reader, ...)
+  client:release(connection, self.name)
+  client:give_request(request)
+  return result, err
+end
+
+--- The whole log, oldest first; {} where there is none. With max_length, the
+--- last max_length entries.
+---@return eventlog.Entry[]|nil entries
+---@return eventlog.Error? err
+function Log:tail()
+  local limit = self.settings.max_length
+  if limit then return read(self, "last", limit) end
+  return read(self, "forwards", "-")
+end
+
+--- The last n entries, oldest first.
+---@param n integer 0 or more
+---@return eventlog.Entry[]|nil entries
+---@return eventlog.Error? err
+function Log:tail_n(n)
+  n = options.n(n, 2)
+  if n == 0 then return {} end
+  return read(self, "last", math.min(n, self.settings.max_length or n))
+end
+
+--- The entry with this id and those after it, oldest first.
+---@param id string "<ms>-<seq>" or "<ms>"
+---@return eventlog.Entry[]|nil entries
+---@return eventlog.Error? err
+function Log:tail_from(id)
+  id = options.id(id, 2)
+  local limit = self.settings.max_length
+  if limit then return read(self, "last_from", limit, id) end
+  return read(self, "forwards", id)
+end
+
+--- The entries after this id, oldest first: all that Redis still holds.
+---@param id string "<ms>-<seq>" or "<ms>"
+---@return eventlog.Entry[]|nil entries
+---@return eventlog.Error? err
+function Log:tail_after(id)
+  local after = core.id_next(options.id(id, 2))
+  if not after then return {} end -- nothing can come after the highest id
+  return read(self, "forwards", after)
+end
+
+--- How many entries tail() would return.
+---@return integer|nil length
+---@return eventlog.Error? err
+function Log:length()
+  local length, err = read(self, "value", "integer", "XLEN", self.name)
+  if not length then return nil, err end
+  return math.min(length, self.settings.max_length or length)
+end
+
+--- The id that Redis generated last, also where its entry was deleted; "0-0"
+--- where there is no log.
+---@return string|nil id
+---@return eventlog.Error? err
+function Log:last_id()
+  return read(self, "script", "string", scripts.last_id)
+end
+
+--- Deletes the log. Returns whether there was one.
+---@return boolean|nil deleted
+---@return eventlog.Error? err
+function Log:delete()
+  local count, err = read(self, "script", "integer", scripts.delete)
+  if not count then return nil, err end
+  return count > 0
+end
+
+--- A follower, and what `for` wants beside it: no state, no first value, and
+--- (Lua 5.4) what to close when the loop is left.
+local function follow(self, start)
+  local follower = Follower.new(self, start)
+  return follower, nil, nil, follower
+end
+
+--- Follows the log: what is there, then what comes.
+---@return eventlog.Follower follower
+function Log:tail_and_follow()
+  return follow(self, { limit = self.settings.max_length })
+end
+
+--- Follows from the last n entries on. With 0, from now on.
+---@param n integer 0 or more
+---@return eventlog.Follower follower
+function Log:tail_n_and_follow(n)
+  n = options.n(n, 2)
+  return follow(self, { limit = math.min(n, self.settings.max_length or n) })
+end
+
+--- Follows from the entry with this id on.
+---@param id string "<ms>-<seq>" or "<ms>"
+---@return eventlog.Follower follower
+function Log:tail_from_and_follow(id)
+  id = options.id(id, 2)
+  return follow(self, {
+    limit = self.settings.max_length,
+    after = core.id_prev(id) or "0-0",
+  })
+end
+
+--- Follows from the entry after this id on: a reader that goes on where it was.
+--- Where the id is beyond the log's end, from the end on.
+---@param id string "<ms>-<seq>" or "<ms>"
+---@return eventlog.Follower follower
+function Log:tail_after_and_follow(id)
+  return follow(self, { after = options.id(id, 2) })
+end
+
+return M

@@ -1,0 +1,181 @@
+--- Adds entries to a log: each call one unit, all of it or nothing, in one
+--- round trip.
+---
+---   one entry                    XADD
+---   one entry, and a TTL         a script: of two commands, XADD and PEXPIRE,
+---                                one could happen without the other
+---   several entries              MULTI, guard, XADD ..., settle, EXEC: a script
+---                                around the XADDs costs the server twice as
+---                                much, and takes only 8000 values
+
+local core = require "eventlog.core"
+local Error = require "eventlog.error"
+local scripts = require "eventlog.scripts"
+
+local Writer = {}
+Writer.__index = Writer
+Writer.__name = "eventlog.Writer"
+
+local M = {}
+
+--- What stands before an entry's fields, encoded once for the log.
+local function head(settings, ...)
+  local args = { ... }
+  if settings.max_length then
+    args[#args + 1] = "MAXLEN"
+    args[#args + 1] = "~"
+    args[#args + 1] = settings.max_length
+  end
+  args[#args + 1] = "*"
+  local bytes, argc = core.head((table.unpack or unpack)(args))
+  return { bytes = bytes, argc = argc }
+end
+
+--- The highest sequence number after which n more are left below 2^64: its
+--- last 14 digits are exact in a double.
+local function last_seq_before(n)
+  return string.format("184467%014.0f", 44073709551615 - n)
+end
+
+---@param client eventlog.Client
+---@param name string of the log
+---@param settings table of the log
+function M.new(client, name, settings)
+  local self = setmetatable({
+    client = client,
+    name = name,
+    ttl_ms = settings.ttl_ms,
+    xadd = head(settings, "XADD", name),
+  }, Writer)
+  if settings.ttl_ms then
+    local add = scripts.add_with_ttl
+    self.by_sha = head(settings, "EVALSHA", add.sha, 1, name, settings.ttl_ms)
+    self.by_body = head(settings, "EVAL", add.body, 1, name, settings.ttl_ms)
+  end
+  return self
+end
+
+--- An error that add returns.
+local function failed(err, outcome)
+  err.outcome = outcome
+  return nil, err
+end
+
+-- Encoders append to the request, and return how many replies will come and
+-- what reads the last of them; or nil, message where an entry is bad.
+
+local function take_id(decoder, kind)
+  if kind == "string" then return { decoder:value() } end
+  return nil, "protocol", "the reply is not XADD's"
+end
+
+local function encode_lone(request, call, entries)
+  local ok, message = request:entries(call.bytes, call.argc, entries, 1)
+  if not ok then return nil, message end
+  return 1, take_id
+end
+
+--- EXEC's reply: of guard, of each XADD, of settle.
+local function take_ids(decoder, kind, n)
+  if kind ~= "array" then
+    return nil, "protocol", "the reply is not EXEC's"
+  end
+  local ids, failure, why, at = decoder:strings(2, n + 1)
+  if not ids then return nil, failure, why, at end
+  ids[n + 1] = nil
+  return ids
+end
+
+local function encode_unit(self, request, entries, n)
+  request:command("MULTI")
+  request:command("EVAL", scripts.guard.body, 1, self.name, last_seq_before(n))
+  local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
+  if not ok then return nil, message end
+  request:command("EVAL", scripts.settle.body, 1, self.name, self.ttl_ms or 0)
+  request:command("EXEC")
+  return n + 4, take_ids
+end
+
+--- The request that fits; `call` is set where a script is called.
+local function encode(self, request, entries, n)
+  if n == 1 and not self.ttl_ms then
+    return encode_lone(request, self.xadd, entries)
+  end
+  if n == 1 then
+    local call = self.by_sha
+    local widest, message = request:entries(call.bytes, call.argc, entries, 1)
+    if not widest then return nil, message end
+    if widest <= scripts.add_with_ttl_fields then return 1, take_id end
+    request:clear()
+  end
+  return encode_unit(self, request, entries, n)
+end
+
+--- Sends the request and reads its replies: ids, or nil, err.
+local function exchange(connection, request, replies, take, n)
+  local ok, err = connection:send(request, replies, 0)
+  -- Until its last byte has left, the server cannot carry the request out.
+  if not ok then return failed(err, "none") end
+  local first_error, landed
+  local kind
+  for _ = 1, replies do
+    kind, err = connection:reply()
+    if not kind then
+      return failed(err, request:size() > 0 and "none" or "unknown")
+    end
+    if kind == "error" then
+      first_error = first_error or connection.decoder:value()
+    elseif kind == "string" then
+      landed = true -- an XADD outside MULTI, where MULTI was denied
+    end
+  end
+  if first_error then
+    return failed(Error.from_server(first_error), landed and "unknown" or "none")
+  end
+  local ids, failure, why, at = take(connection.decoder, kind, n)
+  if ids then return ids end
+  if failure ~= "server" then
+    return failed(select(2, connection:reject(failure, why)), "unknown")
+  end
+  -- Past the first, an XADD failed that guard could not foresee, or settle.
+  return failed(Error.from_server(why), at == 1 and "none" or "unknown")
+end
+
+--- Sends the request, encoding it again with the script's body where the server
+--- has forgotten the script.
+local function add(self, connection, request, entries, n, replies, take)
+  local ids, err = exchange(connection, request, replies, take, n)
+  if ids or err.code ~= "NOSCRIPT" then return ids, err end
+  request:clear()
+  replies, take = encode_lone(request, self.by_body, entries)
+  return exchange(connection, request, replies, take, n)
+end
+
+--- Adds the first n of `entries` as one unit.
+---@param entries table[]
+---@param n integer
+---@param level integer as for error(): whose mistake a bad entry is
+---@return string[]|nil ids
+---@return eventlog.Error? err with outcome
+function Writer:add(entries, n, level)
+  if n == 0 then return {} end
+  local client = self.client
+  local request = client:take_request()
+  local replies, take = encode(self, request, entries, n)
+  if not replies then
+    client:give_request(request)
+    error("eventlog: " .. take, level + 1)
+  end
+  local connection, err = client:acquire(self.name)
+  if not connection then
+    client:give_request(request)
+    return failed(err, "none")
+  end
+  local ids
+  ids, err = add(self, connection, request, entries, n, replies, take)
+  client:release(connection, self.name)
+  client:give_request(request)
+  return ids, err
+end
+
+return M
