@@ -1,20 +1,17 @@
 /* What the error codes mean. */
 #include "eventlog.h"
 
-#define EVL_TEXT(name, number, kind, text)                                     \
-  case name: return text; #define EVL_KIND(name, number, kind, text)           \
-  case name: return kind;
+#define TEXT_OF(name, number, kind, text)                                      \
+  if (code == name) return text;
+#define KIND_OF(name, number, kind, text)                                      \
+  if (code == name) return kind;
 
 const char *evl_strerror(int code) {
-  switch (code) {
-    EVL_ERRORS(EVL_TEXT)
-  default: return code == EVL_OK ? "ok" : "unknown error";
-  }
+  EVL_ERRORS(TEXT_OF)
+  return code == EVL_OK ? "ok" : "unknown error";
 }
 
 const char *evl_error_kind(int code) {
-  switch (code) {
-    EVL_ERRORS(EVL_KIND)
-  default: return "misuse";
-  }
+  EVL_ERRORS(KIND_OF)
+  return "misuse";
 }
