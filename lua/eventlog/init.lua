@@ -28,7 +28,8 @@ local M = { _VERSION = "eventlog " .. core.VERSION }
 ---@param target string|eventlog.ClientOptions|nil redis://127.0.0.1:6379
 ---@return eventlog.Client
 function M.connect(target)
-  return Client.new(target, 2)
+  local client = Client.new(target, 2)
+  return client -- no tail call: misuse is raised at our caller's line
 end
 
 --- A log of this name. Does no I/O.
@@ -38,7 +39,8 @@ end
 ---@return eventlog.Log
 function M.new(target, name, options)
   local client = Client.is(target) and target or Client.new(target, 2)
-  return Log.new(client, name, options, 2)
+  local log = Log.new(client, name, options, 2)
+  return log
 end
 
 return M

@@ -59,7 +59,8 @@ end
 ---@return string[]|nil ids one "<ms>-<seq>" for each, in order
 ---@return eventlog.Error? err with err.outcome "none" or "unknown"
 function Log:add(...)
-  return self.writer:add({ ... }, select("#", ...), 2)
+  local ids, err = self.writer:add({ ... }, select("#", ...), 2)
+  return ids, err -- no tail call: misuse is raised at our caller's line
 end
 
 --- Adds a list of entries, as add does.
@@ -77,7 +78,8 @@ function Log:add_many(entries)
     options.misuse(2, "entries must be a list of entries without holes or " ..
       "other keys; for a single entry use add")
   end
-  return self.writer:add(entries, n, 2)
+  local ids, err = self.writer:add(entries, n, 2)
+  return ids, err
 end
 
 --- Runs method(reader, ...) on a connection of its own.
