@@ -12,7 +12,10 @@ typedef struct lua_decoder {
 static const char *const shapes[] = {"range", "read", NULL}; /* evl_shape */
 
 evl_decoder *binding_check_decoder(lua_State *L, int index) {
-  return ((lua_decoder *)luaL_checkudata(L, index, CLASS))->decoder;
+  lua_decoder *self = luaL_checkudata(L, index, CLASS);
+
+  if (self->decoder == NULL) luaL_argerror(L, index, "already collected");
+  return self->decoder;
 }
 
 static int decoder_gc(lua_State *L) {

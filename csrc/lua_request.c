@@ -12,7 +12,10 @@ typedef struct lua_request {
 } lua_request;
 
 static lua_request *check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, CLASS);
+  lua_request *self = luaL_checkudata(L, index, CLASS);
+
+  if (self->request == NULL) luaL_argerror(L, index, "already collected");
+  return self;
 }
 
 evl_request *binding_check_request(lua_State *L, int index) {
@@ -20,7 +23,7 @@ evl_request *binding_check_request(lua_State *L, int index) {
 }
 
 static int request_gc(lua_State *L) {
-  lua_request *self = check(L, 1);
+  lua_request *self = luaL_checkudata(L, 1, CLASS);
 
   evl_request_free(self->request);
   free(self->fields);

@@ -42,14 +42,18 @@ function M.new(transport, settings)
     patience = 0, -- seconds that the server may take over the request
     aborted = false,
     lost = false,
+    failure = nil, -- why it ended
   }, Connection)
 end
 
---- Ends it for this and every later call; returns nil, err.
+--- Ends it. Returns nil, err, as does every later call.
 local function fail(self, kind, message)
-  self.lost = self.lost or (self.state == "ready" and not self.aborted)
+  if self.state ~= "closed" then
+    self.lost = self.state == "ready" and not self.aborted
+    self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
+  end
   self:close()
-  return nil, Error.new(kind, M.address(self.settings) .. ": " .. message)
+  return nil, self.failure or Error.new("closed", "the connection is closed")
 end
 
 --- The peer has so many seconds from now to move something.
@@ -118,14 +122,12 @@ function Connection:establish(deadline)
     local kind, err = self:reply(deadline)
     if not kind then return nil, err end
     if kind == "error" then
-      err = Error.from_server(self.decoder:value())
+      self.failure = Error.from_server(self.decoder:value())
       self:close()
-      return nil, err
+      return nil, self.failure
     end
   end
-  if self.state == "closed" then
-    return fail(self, "closed", "the connection is closed")
-  end
+  if self.state == "closed" then return fail(self) end
   self.state = "ready"
   return true
 end
@@ -138,9 +140,7 @@ end
 ---@param replies integer
 ---@param patience number seconds
 function Connection:send(request, replies, patience)
-  if self.state == "closed" then
-    return fail(self, "closed", "the connection is closed")
-  end
+  if self.state == "closed" then return fail(self) end
   self.request = request
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
@@ -168,9 +168,7 @@ end
 --- until the next call. Or nil, err: TIMEOUT where the deadline passed.
 ---@param deadline number? of core.now()
 function Connection:reply(deadline)
-  if self.state == "closed" then
-    return fail(self, "closed", "the connection is closed")
-  end
+  if self.state == "closed" then return fail(self) end
   if self.request then
     local ok, err = flush(self, deadline)
     if not ok then return nil, err end

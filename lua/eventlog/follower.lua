@@ -3,7 +3,9 @@
 --- It has a connection to itself, on which one request is always under way: the
 --- next page is asked for before the last one is made into tables. What is
 --- owed when next() runs into its timeout is still owed at the next call, so
---- nothing is lost or repeated.
+--- nothing is lost or repeated. Where that cannot be (next() was broken off by
+--- an error, such as Ctrl-C's; the process was forked), the follower goes back
+--- to what it handed out last, on a new connection.
 ---
 --- A stage says what to ask for, and what to make of the reply. All but the
 --- last stage find where to begin:
@@ -35,6 +37,22 @@ local BLOCK = 5
 
 local stages = {}
 
+--- To where the last batch ended, or to the start; without a connection.
+local function go_back(self)
+  self.position = self.handed_out or "0-0" -- XREAD goes on after this
+  self.first = not self.handed_out -- no batch was handed out yet
+  self.located = 0 -- entries before the first batch that are to come in it
+  self.stage = nil -- of the request that is under way
+  self.next_stage = self.first and self.start.limit and stages.last or
+    self.first and self.start.after and stages.clamp or stages.read
+  local connection = self.connection
+  if connection then
+    self.connection = nil
+    connection:close()
+    self.client:release(connection, self.log.name)
+  end
+end
+
 ---@param log eventlog.Log
 ---@param start table limit: of the last so many entries; after: those after
 ---  this id; both, one or neither
@@ -46,17 +64,13 @@ function M.new(log, start)
     start = start,
     batch_size = log.settings.batch_size,
     request = core.request(),
-    position = "0-0", -- XREAD goes on after this
-    first = true, -- no batch was handed out yet
-    stage = nil, -- of the request that is under way
-    next_stage = nil,
+    handed_out = nil, -- the position behind the last batch; nil before one
     connection = nil,
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the coroutine that is in next()
     last_id = nil,
   }, Follower)
-  self.next_stage = start.limit and stages.last or
-    start.after and stages.clamp or stages.read
+  go_back(self)
   self.client.followers[self] = true
   return self
 end
@@ -68,17 +82,14 @@ end
 --- Ends it: closes the connection, and returns nil, err now and ever after.
 local function finish(self, err)
   self.ended = self.ended or err
-  local connection = self.connection
-  if connection then
-    self.connection = nil
-    connection:close()
-    self.client:release(connection, self.log.name)
-  end
+  go_back(self)
   return nil, self.ended
 end
 
+--- Sends a stage's request; nothing else is under way.
 local function ask(self, stage)
   self.stage = stage
+  self.request:clear()
   return self.connection:send(self.request, 1, stage.ask(self, self.request) or 0)
 end
 
@@ -203,8 +214,7 @@ function stages.read.take(self)
   if count == 0 and not self.first then return end -- the wait ran out
   self.position = last or self.position
   self.first = false
-  local sent, err = ask(self, stages.read)
-  if not sent then return nil, err end
+  ask(self, stages.read) -- should that fail, the next reply() says so
   return batch_of(self, "read", self.batch_size, count <= self.batch_size)
 end
 
@@ -223,6 +233,10 @@ local function advance(self, deadline)
   while true do
     local connection = self.connection
     local ok, err
+    if connection and connection:is_foreign() then
+      go_back(self)
+      connection = nil
+    end
     if not connection then
       connection, err = self.client:checkout()
       if not connection then return nil, err end
@@ -242,15 +256,18 @@ local function advance(self, deadline)
   end
 end
 
---- Raises where another coroutine is in next(). One that died in there, or was
---- interrupted by an error, is not.
+--- Notes who is in next(). Raises where another coroutine is; one that died in
+--- there, or that is here again after an error, is not.
 local function enter(self)
   local caller = self.caller
   local me = coroutine.running() or "main"
-  if caller and caller ~= me and
-    (caller == "main" or coroutine.status(caller) ~= "dead") then
-    options.misuse(3, "another coroutine waits in this follower's next(): " ..
-      "give each its own follower")
+  if caller then
+    if caller ~= me and
+      (caller == "main" or coroutine.status(caller) ~= "dead") then
+      options.misuse(3, "another coroutine waits in this follower's next(): " ..
+        "give each its own follower")
+    end
+    go_back(self)
   end
   self.caller = me
 end
@@ -266,13 +283,14 @@ function Follower:next(timeout)
   if self.ended then return nil, self.ended end
   enter(self)
   local batch, err = advance(self, timeout and core.now() + timeout)
-  self.caller = nil
   if batch then
     local last = batch[#batch]
     if last then self.last_id = last.id end
-    self.first = false
+    self.handed_out, self.first = self.position, false
+    self.caller = nil
     return batch
   end
+  self.caller = nil
   if err.kind == "timeout" and not self.ended then return nil, err end
   return finish(self, err)
 end
