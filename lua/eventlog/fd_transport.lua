@@ -25,9 +25,14 @@ local M = {}
 
 ---@param settings table where to: path, or host and port
 ---@param wait fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
-function M.new(settings, wait)
-  return setmetatable({ settings = settings, wait = wait, socket = nil },
-    Transport)
+---@param before_close fun(fd: integer)? for a scheduler that must be told
+function M.new(settings, wait, before_close)
+  return setmetatable({
+    settings = settings,
+    wait = wait,
+    before_close = before_close,
+    socket = nil, -- until connect()
+  }, Transport)
 end
 
 --- Calls socket[method](socket, argument) until it says something else than
@@ -76,8 +81,12 @@ function Transport:shutdown()
 end
 
 function Transport:close()
-  if self.socket then self.socket:close() end
+  local socket = self.socket
+  if not socket then return end
   self.socket = nil
+  local fd = socket:fd()
+  if fd and self.before_close then self.before_close(fd) end
+  socket:close()
 end
 
 return M

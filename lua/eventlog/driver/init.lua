@@ -1,9 +1,39 @@
 --- Finds the driver: what opens a transport for a client's settings.
---- A driver is a table with open(settings) -> transport | nil, error.
+---
+--- A driver is a table with
+---   open(settings) -> transport | nil, err   nothing is connected yet
+---   slice      seconds; where a waiting coroutine cannot be woken from outside,
+---              it looks around so often
+---   interrupted() -> why, or nil: whether what waits is to end by itself
 
 local Error = require "eventlog.error"
 
 local M = {}
+
+--- One driver a file. That a scheduler is not installed is an error of the first
+--- connection, not of making a handle.
+local modules = {
+  blocking = "eventlog.driver.blocking",
+  openresty = "eventlog.driver.openresty",
+  cqueues = "eventlog.driver.cqueues",
+  copas = "eventlog.driver.copas",
+  luv = "eventlog.driver.luv",
+}
+
+local function in_openresty()
+  local ngx = rawget(_G, "ngx")
+  return type(ngx) == "table" and type(ngx.socket) == "table"
+end
+
+--- A driver whose every connection fails.
+local function missing(name, why)
+  return {
+    open = function()
+      return nil, Error.new("unsupported", string.format(
+        "driver %q cannot be used: %s", name, why))
+    end,
+  }
+end
 
 --- The driver for what the option says; nil: the one that fits where we run.
 ---@param option string|function|nil
@@ -11,15 +41,11 @@ function M.find(option)
   if type(option) == "function" then
     return require("eventlog.driver.wait").new(option)
   end
-  option = option or "blocking"
-  if option == "blocking" then return require "eventlog.driver.blocking" end
-  return {
-    open = function()
-      return nil, Error.new("unsupported", string.format(
-        "driver %q is not there yet; give a function wait(fd, mode, timeout)",
-        option))
-    end,
-  }
+  local name = option or (in_openresty() and "openresty" or "blocking")
+  local found, driver = pcall(require, modules[name])
+  if found then return driver end
+  -- The first line: what is missing, without every place it was looked for.
+  return missing(name, tostring(driver):match("^[^\n]*"))
 end
 
 return M
