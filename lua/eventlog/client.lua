@@ -79,7 +79,7 @@ end
 ---@return eventlog.Error? err
 function Client:checkout()
   if self.closed then return nil, closed_error() end
-  local connection = take_idle(self)
+  local connection = not self.driver.has_pool and take_idle(self)
   if not connection then
     local settings = self.settings
     if settings.tls then
@@ -103,7 +103,8 @@ end
 function Client:establish(connection, log, deadline)
   if connection:is_established() then return true end
   local ok, err = connection:establish(deadline)
-  if ok then
+  if ok and connection.fresh then
+    connection.fresh = false
     self:tell("connected", log, "connected to " ..
       Connection.address(self.settings))
   end
@@ -128,8 +129,12 @@ end
 function Client:release(connection, log)
   self.in_use[connection] = nil
   local was_lost = connection:is_lost()
-  if not self.closed and #self.idle < self.settings.pool_size and
-    connection:is_clean() then
+  local pool_size = self.settings.pool_size
+  if self.closed or not connection:is_clean() then
+    connection:close()
+  elseif self.driver.has_pool then
+    connection:keep(pool_size)
+  elseif #self.idle < pool_size then
     connection.decoder:trim()
     table.insert(self.idle, connection)
   else

@@ -40,6 +40,7 @@ function M.new(transport, settings)
     owed = 0, -- replies
     stall_at = nil, -- when to give up unless something moves
     patience = 0, -- seconds that the server may take over the request
+    fresh = false, -- whether establish() has made it, and it is not told of
     aborted = false,
     lost = false,
     failure = nil, -- why it ended
@@ -69,9 +70,9 @@ local function move(self, method, argument, deadline, stalled)
   local transport = self.transport
   local done, kind, why
   if argument then
-    done, kind, why = transport[method](transport, argument, limit)
+    done, kind, why = transport[method](transport, argument, limit, stall_at)
   else
-    done, kind, why = transport[method](transport, limit)
+    done, kind, why = transport[method](transport, limit, stall_at)
   end
   -- Somebody may have closed it while we waited: only now may the descriptor go.
   if self.aborted then return fail(self, "closed", "closed") end
@@ -111,6 +112,11 @@ function Connection:establish(deadline)
     local ok, err = move(self, "connect", nil, deadline, string.format(
       "cannot connect within %g s", settings.connect_timeout))
     if not ok then return nil, err end
+    if self.transport:is_reused() then
+      self.state = "ready"
+      return true
+    end
+    self.fresh = true
     self.state = "greeting"
     local request, count = greeting(settings)
     if request then
@@ -145,7 +151,7 @@ function Connection:send(request, replies, patience)
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
   expect_within(self, self.patience)
-  local done, kind, why = self.transport:send(request, 0)
+  local done, kind, why = self.transport:send(request, 0, self.stall_at)
   if done == nil then return fail(self, kind, why) end
   if request:size() == 0 then self.request = nil end
   return true
@@ -228,6 +234,13 @@ function Connection:abort()
   else
     self.transport:shutdown()
   end
+end
+
+--- Gives it to the driver's own pool, or closes it. It must be clean.
+---@param pool_size integer
+function Connection:keep(pool_size)
+  self.state = "closed"
+  self.transport:keep(pool_size)
 end
 
 --- Closes it. Idempotent.

@@ -4,16 +4,19 @@
 --- A transport is one of two kinds; stream_transport.lua is the other. Both
 --- have these methods, and what uses them knows neither. Deadlines are times of
 --- core.now(). `false` means: not by that deadline; the call can be repeated,
---- and goes on where it was.
+--- and goes on where it was. give_up is when the peer has been silent for too
+--- long: for a transport that cannot go on with half a connect or send.
 ---
----   transport:connect(deadline)            -> true | false | nil, kind, why
----   transport:send(request, deadline)      -> true | false | nil, kind, why
+---   transport:connect(deadline, give_up)       -> true | false | nil, kind, why
+---   transport:send(request, deadline, give_up) -> true | false | nil, kind, why
 ---     true: some of it, or all, as request:size() tells
----   transport:receive(decoder, deadline)   -> true | false | nil, kind, why
+---   transport:receive(decoder, deadline)       -> true | false | nil, kind, why
 ---     true: the decoder was fed some bytes
----   transport:idle()     whether it is open and nothing came unasked
----   transport:shutdown() wakes whoever waits in one of these
----   transport:close()    idempotent
+---   transport:is_reused() whether connect() brought a connection that somebody
+---                         kept, logged in already
+---   transport:idle()      whether it is open and nothing came unasked
+---   transport:shutdown()  wakes whoever waits in one of these
+---   transport:close()     idempotent
 
 local core = require "eventlog.core"
 
@@ -70,6 +73,10 @@ end
 
 function Transport:receive(decoder, deadline)
   return repeat_until(self, "receive", decoder, "r", deadline)
+end
+
+function Transport:is_reused() -- luacheck: no self
+  return false
 end
 
 function Transport:idle()

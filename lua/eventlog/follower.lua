@@ -6,18 +6,12 @@
 --- nothing is lost or repeated. Where that cannot be (next() was broken off by
 --- an error, such as Ctrl-C's; the process was forked), the follower goes back
 --- to what it handed out last, on a new connection.
----
---- A stage says what to ask for, and what to make of the reply. All but the
---- last stage find where to begin:
----   last     the last entries, if they fit into one batch
----   locate   else, page by page backwards, where they begin
----   clamp    whether the id to begin at is beyond the log's end
----   read     XREAD: the first time what is there, then what comes
+--- What it asks for is said in stages.lua.
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
-local Reader = require "eventlog.reader"
 local options = require "eventlog.options"
+local stages = require "eventlog.stages"
 
 ---@class eventlog.Batch: eventlog.Entry[]
 ---@field caught_up boolean? true where it reached the log's end when it was read
@@ -31,20 +25,13 @@ Follower.__name = "eventlog.Follower"
 
 local M = {}
 
--- How long the server lets one XREAD wait. It bounds how late a dead link is
--- noticed: this and the client's `timeout`.
-local BLOCK = 5
-
-local stages = {}
-
 --- To where the last batch ended, or to the start; without a connection.
 local function go_back(self)
   self.position = self.handed_out or "0-0" -- XREAD goes on after this
   self.first = not self.handed_out -- no batch was handed out yet
   self.located = 0 -- entries before the first batch that are to come in it
   self.stage = nil -- of the request that is under way
-  self.next_stage = self.first and self.start.limit and stages.last or
-    self.first and self.start.after and stages.clamp or stages.read
+  self.next_stage = self.first and stages.first(self.start) or stages.read
   local connection = self.connection
   if connection then
     self.connection = nil
@@ -65,6 +52,7 @@ function M.new(log, start)
     batch_size = log.settings.batch_size,
     request = core.request(),
     handed_out = nil, -- the position behind the last batch; nil before one
+    caught_up = nil, -- whether that one reached the log's end
     connection = nil,
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the coroutine that is in next()
@@ -86,138 +74,6 @@ local function finish(self, err)
   return nil, self.ended
 end
 
---- Sends a stage's request; nothing else is under way.
-local function ask(self, stage)
-  self.stage = stage
-  self.request:clear()
-  return self.connection:send(self.request, 1, stage.ask(self, self.request) or 0)
-end
-
---- A page of the reply at hand: how many entries it has, the id of the last of
---- its first `limit`, and the first id. Or nil, err.
-local function page(self, shape, limit)
-  local decoder = self.connection.decoder
-  local count, last, first = decoder:page(shape, limit)
-  if not count then return self.connection:reject(last, first) end
-  return count, last, first
-end
-
---- A batch of the reply's first entries.
-local function batch_of(self, shape, limit, caught_up)
-  local batch, kind, why =
-    self.connection.decoder:entries(shape, 0, limit)
-  if not batch then return self.connection:reject(kind, why) end
-  if caught_up then
-    batch.caught_up = true
-    self.connection.decoder:trim() -- it may wait long for the next one
-  end
-  return batch
-end
-
--- Each stage: ask(self, request) appends a command, and returns for how many
--- seconds the server may hold its reply back. take(self) reads the reply and
--- returns a batch; or nothing, with next_stage set; or nil, err.
-
-stages.last = {}
-
-function stages.last.ask(self, request)
-  -- One more than a batch shows whether all fit into one.
-  request:command("XREVRANGE", self.log.name, "+", "-", "COUNT",
-    math.max(1, math.min(self.start.limit, self.batch_size + 1)))
-end
-
-function stages.last.take(self)
-  local count, oldest, newest = page(self, "range", self.batch_size + 1)
-  if not count then return nil, oldest end
-  if count > self.batch_size then
-    self.located, self.next_stage = count, stages.locate
-    self.position = oldest
-    return
-  end
-  local limit = self.start.limit
-  local after = self.start.after
-  self.position = newest or "0-0"
-  self.next_stage = stages.read
-  local batch, err = batch_of(self, "range", limit, true)
-  if not batch then return nil, err end
-  Reader.reverse(batch)
-  while after and batch[1] and core.id_compare(batch[1].id, after) <= 0 do
-    table.remove(batch, 1)
-  end
-  return batch
-end
-
-stages.locate = {}
-
-function stages.locate.ask(self, request)
-  request:command("XREVRANGE", self.log.name, self.position, "-", "COUNT",
-    math.min(self.start.limit - self.located, self.batch_size) + 1)
-end
-
---- The page begins with the entry that was the oldest so far. Where it is gone,
---- the log was trimmed past it, and begins after it.
-function stages.locate.take(self)
-  local asked = math.min(self.start.limit - self.located, self.batch_size) + 1
-  local count, oldest, newest = page(self, "range", asked)
-  if not count then return nil, oldest end
-  if count > 0 and newest == self.position then
-    self.located = self.located + count - 1
-    self.position = oldest
-    local after = self.start.after
-    if count == asked and self.located < self.start.limit and
-      not (after and core.id_compare(oldest, after) <= 0) then
-      return -- once more
-    end
-  end
-  self.position = core.id_prev(self.position) or "0-0"
-  if self.start.after and
-    core.id_compare(self.position, self.start.after) < 0 then
-    self.position = self.start.after
-  end
-  self.next_stage = stages.read
-end
-
-stages.clamp = {}
-
-function stages.clamp.ask(self, request)
-  request:command("XREVRANGE", self.log.name, "+", "-", "COUNT", 1)
-end
-
-function stages.clamp.take(self)
-  local count, newest = page(self, "range", 1)
-  if not count then return nil, newest end
-  newest = newest or "0-0"
-  local after = self.start.after
-  self.position = core.id_compare(after, newest) < 0 and after or newest
-  self.next_stage = stages.read
-end
-
-stages.read = {}
-
-function stages.read.ask(self, request)
-  -- One more than a batch shows whether the batch reached the log's end.
-  local count = self.batch_size + 1
-  if self.first then
-    request:command("XREAD", "COUNT", count, "STREAMS", self.log.name,
-      self.position)
-    return 0
-  end
-  request:command("XREAD", "COUNT", count, "BLOCK", BLOCK * 1000, "STREAMS",
-    self.log.name, self.position)
-  return BLOCK
-end
-
-function stages.read.take(self)
-  local count, last = page(self, "read", self.batch_size)
-  if not count then return nil, last end
-  self.next_stage = stages.read
-  if count == 0 and not self.first then return end -- the wait ran out
-  self.position = last or self.position
-  self.first = false
-  ask(self, stages.read) -- should that fail, the next reply() says so
-  return batch_of(self, "read", self.batch_size, count <= self.batch_size)
-end
-
 --- The request that was under way was answered: what became of it.
 local function take(self, kind)
   if kind == "error" then
@@ -228,31 +84,62 @@ local function take(self, kind)
   return stage.take(self)
 end
 
+--- A connection that is established, with a request under way; or nil, err.
+local function attach(self, deadline)
+  if self.connection and self.connection:is_foreign() then go_back(self) end
+  local err
+  if not self.connection then
+    self.connection, err = self.client:checkout()
+    if not self.connection then return nil, err end
+  end
+  local connection = self.connection
+  local ok
+  ok, err = self.client:establish(connection, self.log.name, deadline)
+  if not ok then return nil, err end
+  if not self.stage then
+    ok, err = stages.ask(self, self.next_stage)
+    if not ok then return nil, err end
+  end
+  return connection
+end
+
+--- Where the driver cannot wake us, waits are cut into slices: the end of the
+--- next one.
+local function slice_end(self, deadline)
+  local slice = self.client.driver.slice
+  if not slice then return deadline end
+  local limit = core.now() + slice
+  return deadline and deadline < limit and deadline or limit
+end
+
+--- Whether the host is about to end, and what waits with it.
+local function interrupted(self)
+  local driver = self.client.driver
+  local why = driver.interrupted and driver.interrupted()
+  return why and Error.new("closed", why)
+end
+
 --- Goes on until there is a batch, or nil, err.
 local function advance(self, deadline)
+  -- Who still catches up is let finish.
+  local err = self.caught_up and interrupted(self)
+  if err then return nil, err end
   while true do
-    local connection = self.connection
-    local ok, err
-    if connection and connection:is_foreign() then
-      go_back(self)
-      connection = nil
-    end
-    if not connection then
-      connection, err = self.client:checkout()
-      if not connection then return nil, err end
-      self.connection = connection
-    end
-    ok, err = self.client:establish(connection, self.log.name, deadline)
-    if not ok then return nil, err end
-    if not self.stage then
-      ok, err = ask(self, self.next_stage)
-      if not ok then return nil, err end
-    end
+    local connection
+    connection, err = attach(self, deadline)
+    if not connection then return nil, err end
+    local limit = slice_end(self, deadline)
     local kind, batch
-    kind, err = connection:reply(deadline)
-    if not kind then return nil, err end
-    batch, err = take(self, kind)
-    if batch or err then return batch, err end
+    kind, err = connection:reply(limit)
+    if kind then
+      batch, err = take(self, kind)
+      if batch or err then return batch, err end
+    elseif err.kind ~= "timeout" or limit == deadline then
+      return nil, err
+    else
+      err = interrupted(self)
+      if err then return nil, err end
+    end
   end
 end
 
@@ -287,6 +174,7 @@ function Follower:next(timeout)
     local last = batch[#batch]
     if last then self.last_id = last.id end
     self.handed_out, self.first = self.position, false
+    self.caught_up = batch.caught_up
     self.caller = nil
     return batch
   end

@@ -1,13 +1,16 @@
 --- Moves a connection's bytes over a stream that somebody else owns, such as an
 --- OpenResty cosocket: it brings and takes strings, and waits by itself.
---- The methods are those of fd_transport.lua.
+--- The methods are those of fd_transport.lua, and, where the stream has a pool:
+---
+---   transport:keep(size)  gives it to that pool, of so many, or closes it
 ---
 --- A stream has:
----   stream:connect(timeout)       -> true | nil, "timeout" | nil, why
----   stream:send(bytes)            -> true | nil, why (it sends all or fails)
----   stream:receive(timeout)       -> bytes | nil, "timeout" | nil, why
----   stream:idle() -> boolean; stream:shutdown(); stream:close()
---- Timeouts are in seconds, and 0 does not wait, where the stream can do that.
+---   stream:connect(timeout)     -> true | nil, "timeout" | nil, why
+---   stream:send(bytes, timeout) -> true | nil, why (it sends all, or fails)
+---   stream:receive(timeout)     -> bytes | nil, "timeout" | nil, why
+---   stream:close()
+---   stream:is_reused(), stream:keep(size): where it has a pool
+--- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
 
 local core = require "eventlog.core"
 
@@ -18,55 +21,63 @@ Transport.__name = "eventlog.StreamTransport"
 local M = {}
 
 function M.new(stream)
-  return setmetatable({ stream = stream, closed = false }, Transport)
-end
-
---- What a stream returned, as a transport returns it.
-local function outcome(self, result, why)
-  if result then return result end
-  if self.closed then return nil, "closed", "closed" end
-  if why == "timeout" then return false end
-  return nil, "connection", "connection lost: " .. tostring(why)
+  return setmetatable({ stream = stream, open = true }, Transport)
 end
 
 local function left(deadline)
   return math.max(0, deadline - core.now())
 end
 
-function Transport:connect(deadline)
-  local ok, why = self.stream:connect(left(deadline))
-  if not ok and why ~= "timeout" then
-    return nil, "connection", "cannot connect: " .. tostring(why)
-  end
-  return outcome(self, ok, why)
+function Transport:connect(_, give_up)
+  local ok, why = self.stream:connect(left(give_up))
+  if ok then return true end
+  if why == "timeout" then return false end
+  return nil, "connection", "cannot connect: " .. tostring(why)
 end
 
-function Transport:send(request)
+local function lost(why)
+  return nil, "connection", "connection lost: " .. tostring(why)
+end
+
+function Transport:send(request, _, give_up)
   local bytes = request:bytes()
   if bytes == "" then return true end
-  local ok, why = self.stream:send(bytes)
-  if ok then request:sent(#bytes) end
-  return outcome(self, ok, why)
+  local ok, why = self.stream:send(bytes, left(give_up))
+  if not ok then return lost(why) end
+  request:sent(#bytes)
+  return true
 end
 
 function Transport:receive(decoder, deadline)
-  local bytes, kind, why = outcome(self, self.stream:receive(left(deadline)))
-  if not bytes then return bytes, kind, why end
-  return decoder:feed(bytes)
+  local bytes, why = self.stream:receive(left(deadline))
+  if bytes then return decoder:feed(bytes) end
+  if why == "timeout" then return false end
+  return lost(why)
+end
+
+function Transport:is_reused()
+  local stream = self.stream
+  return stream.is_reused ~= nil and stream:is_reused()
+end
+
+function Transport:keep(size)
+  if size == 0 then return self:close() end
+  self.open = false
+  self.stream:keep(size)
 end
 
 function Transport:idle()
-  return not self.closed and self.stream:idle()
+  return self.open
 end
 
-function Transport:shutdown()
-  self.closed = true
-  self.stream:shutdown()
+--- Whoever waits in the stream notices when its wait ends: nobody else may
+--- touch the stream before.
+function Transport:shutdown() -- luacheck: no self
 end
 
 function Transport:close()
-  if self.closed == "done" then return end
-  self.closed = "done"
+  if not self.open then return end
+  self.open = false
   self.stream:close()
 end
 

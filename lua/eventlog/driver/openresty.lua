@@ -1,0 +1,103 @@
+--- OpenResty: bytes move over cosockets, so that a wait suspends one light
+--- thread and never the worker. Encoding and decoding stay in the C module.
+---
+--- A cosocket belongs to the request or timer that made it, so idle connections
+--- wait in nginx's own pools. While one light thread reads a cosocket nobody
+--- else can close it: whoever waits looks around every `slice` seconds.
+
+local ngx = ngx -- luacheck: ignore 113
+local Error = require "eventlog.error"
+local stream_transport = require "eventlog.stream_transport"
+
+local M = {}
+
+-- nginx keeps idle connections, and watches whether they are closed.
+M.has_pool = true
+
+-- Under a second, so that a reload is not held up by a follower.
+M.slice = 0.5
+
+-- What nginx keeps an idle connection for, at most.
+local IDLE_MS = 60000
+
+-- The most that is taken from a cosocket at once.
+local CHUNK = 64 * 1024
+
+-- The phases in which nginx has no cosockets.
+local without_cosockets = {
+  init = true, init_worker = true, set = true, log = true,
+  header_filter = true, body_filter = true, balancer = true,
+}
+
+--- Whether followers are to end by themselves.
+function M.interrupted()
+  return ngx.worker.exiting() and "the nginx worker is exiting" or nil
+end
+
+--- What tells one pool from another: connections of one pool are logged in the
+--- same way. Only nginx sees it.
+local function pool_name(settings)
+  return table.concat({
+    "eventlog", settings.path or settings.host .. ":" .. settings.port,
+    settings.tls and "tls" or "plain", settings.db, settings.client_name or "",
+    settings.username or "", ngx.md5(settings.password or ""),
+  }, "|")
+end
+
+local Stream = {}
+Stream.__index = Stream
+
+function Stream:connect(timeout)
+  local settings = self.settings
+  local socket = ngx.socket.tcp()
+  self.socket = socket
+  socket:settimeout(math.max(1, timeout * 1000))
+  local options = { pool = pool_name(settings) }
+  if settings.path then
+    return socket:connect("unix:" .. settings.path, options)
+  end
+  local host = settings.host
+  if host:find(":", 1, true) then host = "[" .. host .. "]" end
+  local ok, why = socket:connect(host, settings.port, options)
+  if not ok and why:find("no resolver", 1, true) then
+    why = why .. " (give an address, or set nginx's resolver directive)"
+  end
+  return ok, why
+end
+
+--- Whether the connection came from the pool, and so is logged in.
+function Stream:is_reused()
+  return (self.socket:getreusedtimes() or 0) > 0
+end
+
+function Stream:send(bytes, timeout)
+  self.socket:settimeout(math.max(1, timeout * 1000))
+  return self.socket:send(bytes)
+end
+
+function Stream:receive(timeout)
+  self.socket:settimeout(math.max(1, timeout * 1000))
+  return self.socket:receiveany(CHUNK)
+end
+
+--- Gives the connection to nginx's pool.
+function Stream:keep(size)
+  local ok = self.socket:setkeepalive(IDLE_MS, size)
+  if not ok then self.socket:close() end
+end
+
+function Stream:close()
+  if self.socket then self.socket:close() end
+end
+
+function M.open(settings)
+  local phase = ngx.get_phase()
+  if without_cosockets[phase] then
+    return nil, Error.new("unsupported", string.format(
+      "nginx has no cosockets in the phase %s: call this from " ..
+      "ngx.timer.at(0, function() ... end)", phase))
+  end
+  return stream_transport.new(setmetatable({ settings = settings }, Stream))
+end
+
+return M
