@@ -64,11 +64,19 @@ function Server:launch()
   self.pid = tonumber(M.sh("cat %s/pid", self.dir))
 end
 
---- Runs redis-cli with these arguments, quoted for the shell; its output.
+--- As redis-cli reads its input: in quotes, with what is not printable as \xXX.
+local function escape(text)
+  return '"' .. text:gsub('[^ !#-%[%]-~]', function(byte)
+    return string.format("\\x%02x", byte:byte())
+  end) .. '"'
+end
+
+--- Runs redis-cli with these arguments, of any bytes; its output, as it is but
+--- for the last newline.
 function Server:cli(...)
-  local words = { "redis-cli", "-s", self.path }
+  local words = { "redis-cli --quoted-input -s", self.path }
   for i = 1, select("#", ...) do
-    words[#words + 1] = M.quote(tostring((select(i, ...))))
+    words[#words + 1] = M.quote(escape(tostring((select(i, ...)))))
   end
   return M.sh("%s", table.concat(words, " "))
 end
