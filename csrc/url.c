@@ -102,6 +102,11 @@ static int parse_userinfo(span s, evl_url *url, const char **why) {
 static int parse_host(span s, evl_url *url, const char **why) {
   span host;
 
+  for (host.start = s.start; host.start < s.end; host.start++) {
+    *why = "a host holds neither spaces nor ? or #";
+    if (*host.start <= ' ' || *host.start == '?' || *host.start == '#')
+      return EVL_EINVAL;
+  }
   *why = "the port must be a number from 1 to 65535, "
          "and an IPv6 host must stand in brackets, as in [::1]:6379";
   if (s.start < s.end && *s.start == '[') {

@@ -27,9 +27,25 @@ typedef struct decimal {
   int count, exponent;
 } decimal;
 
+/* Adds one to the last digit before the exponent in printf's %e text. */
+static void increment(char *text) {
+  char *p = strchr(text, 'e');
+
+  while (p-- > text) {
+    if (*p < '0' || *p > '9') continue; /* the decimal point */
+    if (*p < '9') {
+      ++*p;
+      return;
+    }
+    *p = '0';
+  }
+}
+
 /* The shortest digits that read back as d, which is positive and finite.
  * 15 digits, less trailing zeros, are the shortest wherever they read back,
- * and 17 always do; only below the normal range do fewer mean less.
+ * and 17 always do; only below the normal range do fewer mean less. Above a
+ * power of two there is twice the room as below it, so that 16 digits may do
+ * there which are not the nearest ones.
  * The text is judged as it was printed, then the digits are picked out of it,
  * so that a locale's decimal point does not matter. */
 static void shortest(double d, decimal *out) {
@@ -39,6 +55,9 @@ static void shortest(double d, decimal *out) {
 
   for (; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*e", digits - 1, d);
+    if (strtod(text, NULL) == d) break;
+    if (digits < 16) continue;
+    increment(text);
     if (strtod(text, NULL) == d) break;
   }
   out->count = 0;
