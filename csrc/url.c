@@ -104,7 +104,8 @@ static int parse_host(span s, evl_url *url, const char **why) {
 
   for (host.start = s.start; host.start < s.end; host.start++) {
     *why = "a host holds neither spaces nor ? or #";
-    if (*host.start <= ' ' || *host.start == '?' || *host.start == '#')
+    if ((unsigned char)*host.start <= ' ' || *host.start == '?' ||
+        *host.start == '#')
       return EVL_EINVAL;
   }
   *why = "the port must be a number from 1 to 65535, "
