@@ -1,0 +1,495 @@
+local core = require "eventlog.core"
+
+local TOP = "18446744073709551615"
+local BIG = "9007199254740993" -- 2^53 + 1: no double holds it
+
+describe("an id", function()
+  it("is read in both forms, and written in one", function()
+    for _, case in ipairs {
+      { "0", "0-0" }, { "0-0", "0-0" }, { "5", "5-0" }, { "5-7", "5-7" },
+      { "007-08", "7-8" }, { ("0"):rep(40) .. "1", "1-0" },
+      { BIG, BIG .. "-0" }, { "1-" .. BIG, "1-" .. BIG },
+      { TOP, TOP .. "-0" }, { TOP .. "-" .. TOP, TOP .. "-" .. TOP },
+      { "0-" .. TOP, "0-" .. TOP }, { "9223372036854775808", "9223372036854775808-0" },
+    } do
+      assert.equal(case[2], core.id(case[1]))
+    end
+  end)
+
+  it("is nothing else", function()
+    for _, text in ipairs {
+      "", "-", "1-", "-1", "1--1", "1-1-1", "1-1-", "+1", "1-+1", " 1", "1 ", "1\n",
+      "1- 1", "\0", "1\0", "1-1\0", "0x1", "1e3", "1.0", "a", "1-a", "*", "1-*", "$",
+      "(1-1", "18446744073709551616", "1-18446744073709551616", TOP .. "0",
+      "184467440737095516150", "99999999999999999999", "1-99999999999999999999",
+    } do
+      assert.is_nil((core.id(text)), text)
+    end
+    for _, value in ipairs { 1, 1.5, true, {}, print } do
+      assert.is_nil((core.id(value)))
+    end
+    assert.is_nil((core.id(nil)))
+    assert.is_nil((core.id(false)))
+  end)
+
+  -- Neighbours, lowest first; nil where there is none.
+  local neighbours = {
+    { nil, "0-0" }, { "0-0", "0-1" }, { "0-9", "0-10" }, { "1-1", "1-2" },
+    { "0-4294967295", "0-4294967296" },
+    { "7-" .. BIG, "7-9007199254740994" },
+    { "7-9223372036854775807", "7-9223372036854775808" },
+    { "0-" .. TOP, "1-0" }, { "4294967295-" .. TOP, "4294967296-0" },
+    { "9007199254740992-" .. TOP, BIG .. "-0" },
+    { "9223372036854775807-" .. TOP, "9223372036854775808-0" },
+    { "18446744073709551614-" .. TOP, TOP .. "-0" },
+    { TOP .. "-18446744073709551614", TOP .. "-" .. TOP },
+    { TOP .. "-" .. TOP, nil },
+  }
+
+  it("has a next and a previous one", function()
+    for i = 1, #neighbours do
+      local low, high = neighbours[i][1], neighbours[i][2]
+      if low then assert.equal(high, (core.id_next(low))) end
+      if high then assert.equal(low, (core.id_prev(high))) end
+    end
+  end)
+
+  it("is compared as two numbers", function()
+    local rising = {
+      "0-0", "0-1", "0-2", "0-10", "0-" .. TOP, "1-0", "2-0", "10-0", "10-1",
+      "9007199254740992-0", BIG .. "-0", "9223372036854775807-1",
+      "9223372036854775808-0", TOP .. "-0", TOP .. "-9223372036854775808",
+      TOP .. "-18446744073709551614", TOP .. "-" .. TOP,
+    }
+    for i, a in ipairs(rising) do
+      for j, b in ipairs(rising) do
+        local order = core.id_compare(a, b)
+        assert(i < j and order < 0 or i == j and order == 0 or i > j and order > 0,
+          a .. " and " .. b)
+      end
+    end
+    assert.equal(0, core.id_compare("5", "5-0"))
+  end)
+
+  it("is checked where it is used", function()
+    for _, bad in ipairs { "x", 5, "" } do
+      assert.error_matches(function() core.id_next(bad) end, "an id")
+      assert.error_matches(function() core.id_prev(bad) end, "an id")
+      assert.error_matches(function() core.id_compare("1", bad) end, "an id")
+      assert.error_matches(function() core.id_compare(bad, "1") end, "an id")
+    end
+  end)
+end)
+
+describe("a URL", function()
+  local good = {
+    ["redis://"] = {},
+    ["redis:///"] = {},
+    ["redis://h"] = { host = "h" },
+    ["redis://h/"] = { host = "h" },
+    ["redis://h:1"] = { host = "h", port = 1 },
+    ["redis://:7000"] = { port = 7000 },
+    ["redis://10.0.0.1:65535/0"] = { host = "10.0.0.1", port = 65535, db = 0 },
+    ["redis:///5"] = { db = 5 },
+    ["redis://h/2147483647"] = { host = "h", db = 2147483647 },
+    ["redis://[::1]"] = { host = "::1" },
+    ["redis://[2001:db8::7]:7000/1"] = { host = "2001:db8::7", port = 7000, db = 1 },
+    ["redis://u:p@[::1]:1"] = { host = "::1", port = 1, username = "u", password = "p" },
+    ["redis://u@h"] = { host = "h", username = "u" },
+    ["redis://u:@h"] = { host = "h", username = "u" },
+    ["redis://:p@h"] = { host = "h", password = "p" },
+    ["redis://:p@"] = { password = "p" },
+    ["redis://@h"] = { host = "h" },
+    ["redis://:@h"] = { host = "h" },
+    ["redis://u:p:q@h"] = { host = "h", username = "u", password = "p:q" },
+    ["redis://u:p@q@h"] = { host = "h", username = "u", password = "p@q" },
+    ["redis://a%3Ab:c%40%2f%25%e2%98%83@h"] =
+      { host = "h", username = "a:b", password = "c@/%\226\152\131" },
+    ["redis://u:p%0d%0a+@h"] = { host = "h", username = "u", password = "p\r\n+" },
+    ["rediss://u:p@h:1/2"] =
+      { host = "h", port = 1, db = 2, username = "u", password = "p", tls = true },
+    ["unix:///x"] = { path = "/x" },
+    ["unix:///a/b.sock?db=12"] = { path = "/a/b.sock", db = 12 },
+    ["unix://u:p%2F@/a@b%20c"] = { path = "/a@b%20c", username = "u", password = "p/" },
+    ["unix://:p@/x?db=0"] = { path = "/x", password = "p", db = 0 },
+    ["unix://u@/x"] = { path = "/x", username = "u" },
+  }
+
+  it("is taken apart", function()
+    for url, parts in pairs(good) do
+      parts.tls = parts.tls or false
+      assert.same(parts, core.url(url))
+    end
+  end)
+
+  -- Each with a word of what it is refused for.
+  local bad = {
+    [""] = "begin with", ["h"] = "begin with", ["http://h"] = "begin with",
+    ["redis:/h"] = "begin with", ["redis:h"] = "begin with", [" redis://h"] = "begin with",
+    ["redis://h\0"] = "NUL", ["redis://u%00@h"] = "percent",
+    ["redis://u%@h"] = "percent", ["redis://u%4@h"] = "percent",
+    ["redis://u:%zz@h"] = "percent", ["unix://u%4@/x"] = "percent",
+    ["redis://h:"] = "port", ["redis://h:0"] = "port", ["redis://h:65536"] = "port",
+    ["redis://h:-1"] = "port", ["redis://h:1x"] = "port", ["redis://h: 1"] = "spaces",
+    ["redis://a b"] = "spaces", ["redis://h?db=1"] = "host", ["redis://h#1"] = "host",
+    ["redis://h:99999999999999999999"] = "port",
+    ["redis://::1"] = "brackets", ["redis://[::1"] = "brackets",
+    ["redis://[]"] = "brackets", ["redis://[::1]1"] = "brackets",
+    ["redis://h/x"] = "/db", ["redis://h/-1"] = "/db", ["redis://h/1/"] = "/db",
+    ["redis://h/2147483648"] = "/db", ["redis://h/1?x"] = "/db",
+    ["unix://"] = "path", ["unix:///"] = "path", ["unix://x"] = "path",
+    ["unix://x/y"] = "absolute", ["unix://u:p@"] = "path", ["unix://u:p@x/y"] = "absolute",
+    ["unix:///x?"] = "db=N", ["unix:///x?db="] = "db=N", ["unix:///x?db=a"] = "db=N",
+    ["unix:///x?dbx=1"] = "db=N", ["unix:///x?db=1&db=2"] = "db=N",
+    ["unix:///x?db=2147483648"] = "db=N",
+  }
+
+  it("is refused where it is wrong, and told why", function()
+    for url, word in pairs(bad) do
+      local parts, why = core.url(url)
+      assert.is_nil(parts, url)
+      assert(why:find(word, 1, true), url .. ": " .. why)
+    end
+  end)
+end)
+
+--- A command as it must be sent.
+local function command(...)
+  local out = { "*" .. select("#", ...) .. "\r\n" }
+  for i = 1, select("#", ...) do
+    local word = (select(i, ...))
+    out[#out + 1] = "$" .. #word .. "\r\n" .. word .. "\r\n"
+  end
+  return table.concat(out)
+end
+
+describe("a request", function()
+  it("is empty at first, and again after clear", function()
+    local request = core.request()
+    assert.equal("", request:bytes())
+    assert.equal(0, request:size())
+    request:command("PING")
+    request:clear()
+    assert.equal("", request:bytes())
+    assert.equal(0, request:size())
+  end)
+
+  it("holds commands, one behind the other, of any bytes", function()
+    local any = "\0\r\n$*\255"
+    local request = core.request()
+    request:command("PING")
+    request:command("XRANGE", any, "", "+", "COUNT", 1000)
+    request:command("X", 0, -1, 2 ^ 53, -2 ^ 53, 2 ^ 31)
+    local bytes = command("PING") .. command("XRANGE", any, "", "+", "COUNT", "1000") ..
+      command("X", "0", "-1", "9007199254740992", "-9007199254740992", "2147483648")
+    assert.equal(bytes, request:bytes())
+    assert.equal(#bytes, request:size())
+  end)
+
+  it("writes lengths of every size", function()
+    for _, len in ipairs { 0, 1, 9, 10, 99, 100, 4095, 65536, 1000000 } do
+      local request = core.request()
+      request:command(("x"):rep(len))
+      assert.equal(command(("x"):rep(len)), request:bytes())
+    end
+    local words = {}
+    for i = 1, 120 do words[i] = tostring(i) end
+    local request = core.request()
+    request:command((table.unpack or unpack)(words))
+    assert.equal(command((table.unpack or unpack)(words)), request:bytes())
+  end)
+
+  it("tells what is left to send", function()
+    local request = core.request()
+    request:command("PING")
+    local bytes = request:bytes()
+    request:sent(0)
+    request:sent(3)
+    assert.equal(bytes:sub(4), request:bytes())
+    assert.equal(#bytes - 3, request:size())
+    assert.has_error(function() request:sent(#bytes - 2) end)
+    assert.has_error(function() request:sent(-1) end)
+    request:sent(#bytes - 3)
+    assert.equal(0, request:size())
+    request:command("PING")
+    assert.equal(bytes, request:bytes())
+  end)
+
+  --- The bytes of these entries behind the head "XADD k *".
+  local function encode(entries)
+    local request = core.request()
+    local bytes, argc = core.head("XADD", "k", "*")
+    local widest = assert(request:entries(bytes, argc, entries, #entries))
+    return request:bytes(), widest
+  end
+
+  it("holds entries: maps sorted by name, lists as they are", function()
+    local xadd = { "XADD", "k", "*" }
+    local function entry(...)
+      local words = { xadd[1], xadd[2], xadd[3], ... }
+      return command((table.unpack or unpack)(words))
+    end
+    local many, sorted = {}, {}
+    for i = 1, 200 do
+      local name = string.format("f%03d", i)
+      many[name] = i
+      sorted[2 * i - 1], sorted[2 * i] = name, tostring(i)
+    end
+    for _, case in ipairs {
+      { { { a = "x" } }, entry("a", "x"), 1 },
+      { { { b = 1, a = true, [""] = false, aa = "", B = "\0", ["a\0"] = 2, ["\255"] = 3 } },
+        entry("", "0", "B", "\0", "a", "1", "a\0", "2", "aa", "", "b", "1", "\255", "3"), 7 },
+      { { { { "b", 1 }, { "a", 2 }, { "b", 3 } } },
+        entry("b", "1", "a", "2", "b", "3"), 3 },
+      { { { a = 1 }, { { "z", "1" }, { "y", "2" } }, { c = 3 } },
+        entry("a", "1") .. entry("z", "1", "y", "2") .. entry("c", "3"), 2 },
+      { { many }, entry((table.unpack or unpack)(sorted)), 200 },
+    } do
+      local bytes, widest = encode(case[1])
+      assert.equal(case[2], bytes)
+      assert.equal(case[3], widest)
+    end
+  end)
+
+  it("takes nothing of a list with a bad entry, and what was there stays", function()
+    local request = core.request()
+    request:command("MULTI")
+    local before = request:bytes()
+    local bytes, argc = core.head("XADD", "k", "*")
+    local ok, why = request:entries(bytes, argc, { { a = 1 }, { b = {} }, { c = 1 } }, 3)
+    assert.is_nil(ok)
+    assert(why:find("#2", 1, true) and why:find('"b"', 1, true), why)
+    assert.equal(before, request:bytes())
+    assert.equal(1, request:entries(bytes, argc, { { a = 1 } }, 1))
+    assert.equal(before .. command("XADD", "k", "*", "a", "1"), request:bytes())
+  end)
+end)
+
+describe("a decoder", function()
+  --- An array's head, or the whole of any other reply.
+  local function bulk(text) return "$" .. #text .. "\r\n" .. text .. "\r\n" end
+  local function entry(id, ...)
+    local out = { "*2\r\n", bulk(id), "*", select("#", ...), "\r\n" }
+    for i = 1, select("#", ...) do out[#out + 1] = bulk((select(i, ...))) end
+    return table.concat(out)
+  end
+
+  local any = "a\r\nb\0c$*:+-"
+  local page = "*3\r\n" .. entry("1-0", "f", "1") .. entry("2-0", "f", any, "f", "last") ..
+    entry(TOP .. "-" .. TOP, "", "", any, "x")
+  local entries = {
+    { id = "1-0", fields = { f = "1" } },
+    { id = "2-0", fields = { f = "last" } },
+    { id = TOP .. "-" .. TOP, fields = { [""] = "", [any] = "x" } },
+  }
+
+  -- Replies, the type of each, and what a method reads of it.
+  local replies = {
+    { "+OK\r\n", "status", { "value", "OK" } },
+    { "-ERR no\r\n", "error", { "value", "ERR no" } },
+    { "+\r\n", "status", { "value", "" } },
+    { ":0\r\n", "integer", { "value", 0 } },
+    { ":-42\r\n", "integer", { "value", -42 } },
+    { ":9007199254740991\r\n", "integer", { "value", 9007199254740991 } },
+    { "$-1\r\n", "nil", { "value", nil } },
+    { "*-1\r\n", "nil", { "value", nil } },
+    { bulk(""), "string", { "value", "" } },
+    { bulk(any), "string", { "value", any } },
+    { bulk(("x"):rep(20000)), "string", { "value", ("x"):rep(20000) } },
+    { "*0\r\n", "array", { "value", nil } },
+    { "*0\r\n", "array", { "strings", {}, 1, 0 } },
+    { "*3\r\n" .. bulk("a") .. bulk("") .. bulk("c"), "array",
+      { "strings", { "a", "", "c" }, 1, 3 } },
+    { "*3\r\n+OK\r\n" .. bulk("b") .. bulk("c"), "array",
+      { "strings", { "b", "c" }, 2, 2 } },
+    { "*0\r\n", "array", { "entries", {}, "range", 0, 10 } },
+    { page, "array", { "entries", entries, "range", 0, 10 } },
+    { page, "array", { "entries", { entries[2] }, "range", 1, 1 } },
+    { page, "array", { "entries", { entries[3] }, "range", 2, 1 } },
+    { page, "array", { "entries", {}, "range", 3, 1 } },
+    { page, "array", { "entries", {}, "range", 9, 9 } },
+    { "*1\r\n*2\r\n" .. bulk("log") .. page, "array",
+      { "entries", entries, "read", 0, 10 } },
+    { "*-1\r\n", "nil", { "entries", {}, "read", 0, 10 } },
+    { "*0\r\n", "array", { "entries", {}, "read", 0, 10 } },
+  }
+
+  --- Holds the reply at hand against what it must be.
+  local function check(decoder, kind, reply)
+    assert.equal(reply[2], kind)
+    local read = reply[3]
+    local got = decoder[read[1]](decoder, (table.unpack or unpack)(read, 3, 5))
+    assert.same(read[2], got)
+  end
+
+  it("gives whole replies from whole bytes", function()
+    for _, reply in ipairs(replies) do
+      local decoder = core.decoder()
+      assert.is_false(decoder:next())
+      assert.is_true(decoder:feed(reply[1]))
+      check(decoder, decoder:next(), reply)
+      assert.is_true(decoder:empty())
+      assert.is_false(decoder:next())
+    end
+  end)
+
+  it("gives the same from single bytes, and from halves", function()
+    local decoder = core.decoder()
+    for _, reply in ipairs(replies) do
+      for i = 1, #reply[1] do
+        assert.is_false(decoder:next())
+        decoder:feed(reply[1]:sub(i, i))
+      end
+      check(decoder, decoder:next(), reply)
+    end
+    for _, reply in ipairs(replies) do
+      local bytes = reply[1]
+      for i = 1, math.min(#bytes, 300) - 1 do
+        decoder:feed(bytes:sub(1, i))
+        assert.is_false(decoder:next())
+        assert.is_false(decoder:empty())
+        decoder:feed("")
+        decoder:feed(bytes:sub(i + 1))
+        check(decoder, decoder:next(), reply)
+        assert.is_true(decoder:empty())
+      end
+    end
+  end)
+
+  it("gives replies that came together one after the other", function()
+    local bytes = {}
+    for i, reply in ipairs(replies) do bytes[i] = reply[1] end
+    local decoder = core.decoder()
+    decoder:feed(table.concat(bytes))
+    for i, reply in ipairs(replies) do
+      assert.is_false(decoder:empty())
+      decoder:trim() -- keeps what has come
+      check(decoder, decoder:next(), reply)
+      assert.equal(i == #replies, decoder:empty())
+    end
+    decoder:trim()
+    assert.is_true(decoder:empty())
+    decoder:feed(page)
+    check(decoder, decoder:next(), { page, "array", { "entries", entries, "range", 0, 3 } })
+  end)
+
+  it("appends entries to a list", function()
+    local decoder, into = core.decoder(), {}
+    decoder:feed(page .. page)
+    decoder:next()
+    assert.equal(into, decoder:entries("range", 0, 10, into))
+    decoder:next()
+    decoder:entries("range", 1, 1, into)
+    assert.same({ entries[1], entries[2], entries[3], entries[2] }, into)
+  end)
+
+  it("tells a page's count, last and first id", function()
+    local decoder = core.decoder()
+    local last = TOP .. "-" .. TOP
+    for _, case in ipairs {
+      { page, "range", 10, { 3, last, "1-0" } },
+      { page, "range", 2, { 3, "2-0", "1-0" } },
+      { page, "range", 1, { 3, "1-0", "1-0" } },
+      { "*0\r\n", "range", 10, { 0 } },
+      { "*1\r\n*2\r\n" .. bulk("log") .. page, "read", 10, { 3, last, "1-0" } },
+      { "*-1\r\n", "read", 10, { 0 } },
+    } do
+      decoder:feed(case[1])
+      decoder:next()
+      assert.same(case[4], { decoder:page(case[2], case[3]) })
+    end
+  end)
+
+  it("finds the error among strings", function()
+    local decoder = core.decoder()
+    decoder:feed("*4\r\n+OK\r\n" .. bulk("1-0") .. "-OOM no\r\n+OK\r\n")
+    decoder:next()
+    assert.same({ nil, "server", "OOM no", 2 }, { decoder:strings(2, 2) })
+    assert.same({ "1-0" }, decoder:strings(2, 1))
+  end)
+
+  it("refuses a reply of another shape than asked for", function()
+    for _, bytes in ipairs {
+      "+OK\r\n", ":1\r\n", bulk("x"), "*1\r\n:1\r\n", "*1\r\n*0\r\n", "*1\r\n" .. bulk("x"),
+      "*1\r\n*2\r\n:1\r\n*0\r\n",
+      "*1\r\n*2\r\n" .. bulk("1-0") .. ":1\r\n", "*1\r\n*2\r\n" .. bulk("1-0") .. "*-1\r\n",
+      "*1\r\n" .. entry("1-0", "f"), "*1\r\n" .. entry("1-0", "f", "1", "g"),
+      "*1\r\n*3\r\n" .. bulk("1-0") .. "*0\r\n*0\r\n",
+      "*1\r\n*2\r\n" .. bulk("1-0") .. "*2\r\n" .. bulk("f") .. ":1\r\n",
+      "*1\r\n*2\r\n" .. bulk("1-0") .. "*2\r\n*0\r\n" .. bulk("f"),
+      "*2\r\n" .. entry("1-0", "f", "1") .. "+OK\r\n",
+      "*1\r\n" .. entry("no id", "f", "1"), "*2\r\n*2\r\n" .. bulk("log") .. page .. "*0\r\n",
+      "*1\r\n*3\r\n" .. bulk("log") .. page .. "*0\r\n",
+    } do
+      local decoder = core.decoder()
+      decoder:feed(bytes)
+      assert.is_truthy(decoder:next())
+      for _, shape in ipairs { "range", "read" } do
+        local got, kind, why = decoder:entries(shape, 0, 10)
+        assert.same({ nil, "protocol" }, { got, kind }, bytes)
+        assert.is_string(why)
+        got, kind = decoder:page(shape, 10)
+        assert.same({ nil, "protocol" }, { got, kind }, bytes)
+      end
+    end
+    local decoder = core.decoder()
+    for _, bytes in ipairs { "+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*0\r\n", "*0\r\n", "*-1\r\n" } do
+      decoder:feed(bytes)
+      decoder:next()
+      local got, kind = decoder:strings(1, 1)
+      assert.same({ nil, "protocol" }, { got, kind }, bytes)
+    end
+  end)
+
+  it("says what is no Redis, once and for all", function()
+    for _, bytes in ipairs {
+      "HTTP/1.1 400 Bad Request\r\n", "SSH-2.0-x\r\n", "220 mail\r\n", "\0\0\0\0", "\r\n",
+      "OK\r\n", "*x\r\n", "$x\r\n", ":x\r\n", "$-2\r\n", "*-2\r\n",
+      "$99999999999999999999999\r\n", "*9999999999999\r\n", "*1\r\nHTTP\r\n",
+      ("*1\r\n"):rep(50) .. ":1\r\n",
+    } do
+      local decoder = core.decoder()
+      decoder:feed(bytes)
+      local kind, failure, why = decoder:next()
+      assert.same({ nil, "protocol" }, { kind, failure }, bytes)
+      assert.is_string(why)
+      kind, failure = decoder:next()
+      assert.same({ nil, "protocol" }, { kind, failure }, bytes)
+      kind, failure = decoder:feed("+OK\r\n")
+      assert.same({ nil, "protocol" }, { kind, failure }, bytes)
+    end
+  end)
+
+  it("survives any bytes, in any pieces", function()
+    local seed = 1
+    local function random(n) -- the same in every Lua
+      seed = seed * 16807 % 2147483647
+      return seed % n
+    end
+    local pieces = { "*2\r\n", "*-1\r\n", "$3\r\nabc\r\n", "$5\r\n", "+OK\r\n", "-E\r\n", ":7\r\n",
+      "\r\n", "1-0", page, "*1\r\n", "$-1\r\n", "x", "%2\r\n", "#t\r\n", ",1.5\r\n", "_\r\n" }
+    for _ = 1, 2000 do
+      local decoder = core.decoder()
+      for _ = 1, 1 + random(6) do
+        decoder:feed(pieces[1 + random(#pieces)])
+        while decoder:next() do
+          for _, shape in ipairs { "range", "read" } do
+            decoder:entries(shape, random(2), random(4))
+            decoder:page(shape, random(4))
+          end
+          decoder:strings(1 + random(3), random(3))
+          decoder:value()
+        end
+        decoder:trim()
+      end
+    end
+  end)
+end)
+
+describe("the clock", function()
+  it("goes forward", function()
+    local before = core.now()
+    core.wait(-1, "r", 0.001)
+    assert(core.now() > before)
+  end)
+end)
