@@ -36,8 +36,8 @@ function M.start()
     dir = redis.sh("mktemp -d"),
     port = redis.free_port(),
   }, Browser)
-  self.pid = tonumber(redis.sh(
-    "chromedriver --port=%d >%s/log 2>&1 </dev/null & echo $!", self.port, self.dir))
+  self.pid = tonumber(redis.sh("cd %s && { chromedriver --port=%d >log 2>&1 </dev/null & " ..
+    "echo $! | tee pid; }", self.dir, self.port))
   redis.sh("for i in $(seq 200); do curl -s http://127.0.0.1:%d/status >/dev/null && " ..
     "exit 0; sleep 0.05; done; cat %s/log; exit 1", self.port, self.dir)
   local options = { args = { "--user-data-dir=" .. self.dir .. "/profile" } }
