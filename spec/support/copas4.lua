@@ -8,7 +8,7 @@ local M = { _VERSION = "a stand-in for copas 4" }
 
 local reading, writing = {}, {} -- lists of sockets, as select() wants them
 local owner = {} -- socket -> the coroutine that waits for it
-local timeouts = setmetatable({}, { __mode = "k" })
+local timeouts = {} -- of sockets; for one transfer each, unlike copas's
 local due = {} -- coroutine -> when its wait ends
 local timed_out = {} -- coroutines
 local sleeping = {} -- the queue of pauses
@@ -40,10 +40,10 @@ local function transfer(skt, queue, method, ...)
   while true do
     local done, why = skt[method](skt, ...)
     if math.random(100) > 90 then M.pause(0) end
-    if done or why ~= "timeout" then return done, why end
-    if timed_out[me] then
-      timed_out[me] = nil
-      return nil, "timeout"
+    local too_late = timed_out[me]
+    if done or why ~= "timeout" or too_late then
+      timeouts[skt], timed_out[me] = nil, nil
+      return done, too_late and "timeout" or why
     end
     coroutine.yield(skt, queue)
   end

@@ -26,6 +26,16 @@ M.names = { "blocking", "function", "cqueues", "luv" }
 if is_51 then table.insert(M.names, "copas") end
 table.insert(M.names, "copas 4")
 
+--- What a harness of this name has, as an env of contract.lua.
+function M.features(name)
+  return {
+    spawn = name ~= "blocking",
+    abandon = name == "function" or name == "cqueues" or
+      name == "luv" and coroutine.close ~= nil,
+    iterates = name == "blocking" or not is_plain_51,
+  }
+end
+
 local function pack(...)
   return { n = select("#", ...), ... }
 end
@@ -157,6 +167,9 @@ function start.luv()
       coroutine.close(co)
     end
   end
+  -- luv before 1.45 crashes (its issue 599) where Lua ends while a handle is
+  -- still closing.
+  function harness.stop() uv.run("nowait") end
   return new_harness(harness, function(body) resume(coroutine.create(body)) end,
     function() uv.run("once") end)
 end
