@@ -204,7 +204,8 @@ describe("a read", function()
 
   -- --- while the log changes ------------------------------------------------
 
-  -- What somebody else does at one moment, on a log of 1 to 40.
+  -- What somebody else does at one moment, on a log of 1 to 40; read in pages of
+  -- 7, which end at 7 and 14, or, backwards, at 34 and 27.
   local changes = {
     { "adds", function() fill("log", 5, 41) end },
     { "trims all but 20", function() server:call("XTRIM", "log", "MAXLEN", 20) end },
@@ -213,7 +214,9 @@ describe("a read", function()
     { "deletes the first", function() server:call("XDEL", "log", "1000-1") end },
     { "deletes the 7th", function() server:call("XDEL", "log", "1003-1") end },
     { "deletes the 8th", function() server:call("XDEL", "log", "1004-0") end },
+    { "deletes the 27th", function() server:call("XDEL", "log", "1013-1") end },
     { "deletes the 33rd", function() server:call("XDEL", "log", "1016-1") end },
+    { "deletes the 34th", function() server:call("XDEL", "log", "1017-0") end },
     { "deletes the last", function() server:call("XDEL", "log", "1020-0") end },
     { "deletes the log", function() server:call("DEL", "log") end },
     { "makes it anew", function()
