@@ -202,7 +202,7 @@ describe("a log works over", function()
   local function work(client)
     local log = eventlog.new(client, new_name(), { batch_size = 2 })
     local lasting = eventlog.new(client, new_name(), { ttl = 100 })
-    local big = ("\0\r\n$9"):rep(5000)
+    local big = ("\0\r\n$9"):rep(1000)
     local ids = {}
     for i, add in ipairs {
       function() return log:add { i = 1 } end,
