@@ -6,6 +6,7 @@
  *   requests          evl_request             commands -> bytes to send
  *   sockets           evl_socket              bytes <-> Redis
  *   replies           evl_decoder, evl_item   bytes received -> reply
+ *   timers            evl_timer               for event loops without any
  *
  * Requests and replies do no I/O: whoever moves the bytes himself (an event
  * loop with sockets of its own) uses these two and leaves the sockets alone.
@@ -46,7 +47,8 @@ extern "C" {
   X(EVL_EIO, -5, "connection", "connection lost")                              \
   X(EVL_EEOF, -6, "connection", "connection closed by the server")             \
   X(EVL_ECLOSED, -7, "closed", "closed")                                       \
-  X(EVL_EPROTOCOL, -8, "protocol", "not a Redis reply")
+  X(EVL_EPROTOCOL, -8, "protocol", "not a Redis reply")                        \
+  X(EVL_EUNSUPPORTED, -9, "unsupported", "not supported by this system")
 
 enum evl_status {
   EVL_OK = 0,
@@ -275,6 +277,23 @@ void evl_socket_shutdown(evl_socket *s);
  * seconds (negative: for ever). Returns 1 where it is ready, 0 where it is
  * not: also when a signal came, so that the caller can look at it. */
 int evl_socket_wait(int fd, char mode, double seconds);
+
+/* --- timers -------------------------------------------------------------- */
+
+/* A descriptor that becomes readable at a time, for an event loop that knows
+ * descriptors only. Linux. */
+typedef struct evl_timer evl_timer;
+
+/* EVL_OK: *t is there, and off. Otherwise *t is NULL, and EVL_EUNSUPPORTED or
+ * EVL_ECONNECT (no descriptor left; why, a buffer of EVL_WHY_SIZE, says what
+ * was wrong) or EVL_ENOMEM is returned. */
+int evl_timer_new(evl_timer **t, char *why);
+/* Closes its descriptor. */
+void evl_timer_free(evl_timer *t);
+int evl_timer_fd(const evl_timer *t);
+/* Readable in so many seconds, and not before; negative: never. A child that
+ * was forked shares the timer: it makes one of its own. */
+void evl_timer_set(evl_timer *t, double seconds);
 
 #ifdef __cplusplus
 }

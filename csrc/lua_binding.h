@@ -13,6 +13,7 @@ evl_decoder *binding_check_decoder(lua_State *L, int index);
 void binding_open_request(lua_State *L);
 void binding_open_decoder(lua_State *L);
 void binding_open_socket(lua_State *L);
+void binding_open_timer(lua_State *L);
 
 /* A zeroed userdata of this class: what is acquired next, its __gc frees. */
 void *binding_new_object(lua_State *L, size_t size, const char *class_name);

@@ -193,6 +193,7 @@ int luaopen_eventlog_core(lua_State *L) {
   binding_open_request(L);
   binding_open_decoder(L);
   binding_open_socket(L);
+  binding_open_timer(L);
   lua_pushliteral(L, EVL_VERSION);
   lua_setfield(L, -2, "VERSION");
   return 1;
