@@ -253,6 +253,9 @@ typedef struct evl_socket evl_socket;
 enum { EVL_WHY_SIZE = 160 };
 int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why);
 int evl_socket_unix(const char *path, evl_socket **s, char *why);
+/* A socket that nothing ever comes from: to sleep in somebody's poller, until
+ * shutdown. */
+int evl_socket_silent(evl_socket **s, char *why);
 /* Closes it. */
 void evl_socket_free(evl_socket *s);
 

@@ -39,6 +39,8 @@ function M.new(target, level)
     followers = weak_set(),
     requests = {}, -- empty ones, to be used again
     closed = false,
+    down = false,
+    next_attempt = 0, -- to reconnect while it is down, of core.now()
   }, Client)
 end
 
@@ -46,6 +48,29 @@ end
 ---@return boolean
 function M.is(target)
   return getmetatable(target) == Client
+end
+
+-- While the server is down, how many attempts to connect a second its followers
+-- make together.
+local ATTEMPTS = 15
+
+--- The server was found down, or answers again.
+function Client:note_down()
+  self.down = true
+end
+
+function Client:note_up()
+  self.down = false
+end
+
+--- Whether a follower may try to reconnect now: always when the server is up,
+--- else as often as all followers together may.
+function Client:may_reconnect()
+  local now = core.now()
+  if not self.down then return true end
+  if now < self.next_attempt then return false end
+  self.next_attempt = now + 1 / ATTEMPTS
+  return true
 end
 
 --- Tells on_event. An error in it is raised to whoever made it happen.

@@ -22,7 +22,7 @@ M.STATE_SIZE = 5
 local function parse(list)
   return {
     last = list[1], -- id that was generated last; "0-0": no log
-    first = list[2], -- id of the oldest entry; "": none
+    first = list[2] ~= "" and list[2] or nil, -- id of the oldest entry
     length = tonumber(list[3]),
     added = tonumber(list[4]), -- ever; nil before Redis 7
     deleted = list[5] ~= "" and list[5] or nil, -- highest id that XDEL took
@@ -47,7 +47,7 @@ end
 --- Why the log has gone back behind `after`: rolled back if it still begins
 --- with what we know, else made anew.
 local function reset_kind(state, known_first, after)
-  local same = known_first and state.first ~= "" and
+  local same = known_first and state.first and
     core.id_compare(state.first, known_first) >= 0 and
     core.id_compare(state.first, after) <= 0
   return same and "rewound" or "recreated"
@@ -79,11 +79,14 @@ function M.judge(known, after, batch, more, state)
   end
 
   local oldest = state.first
-  local trimmed = oldest == "" or core.id_compare(oldest, after) > 0
+  local trimmed = not oldest or core.id_compare(oldest, after) > 0
   local at = index_of_first(batch, more, state)
   local certain = state.added and
     core.id_compare(state.deleted or "0-0", after) <= 0
-  local verdict = { index = certain and at and at + #batch - 1 or nil }
+  -- Where nothing up to `after` was trimmed, the batch joins it.
+  local joined = not trimmed and index and index + 1
+  local start = certain and at or joined
+  local verdict = { index = start and start + #batch - 1 or nil }
   if known.beginning then return verdict end
 
   if at and index and at <= index then

@@ -193,6 +193,7 @@ function Log:tail_from_and_follow(id)
   return follow(self, {
     limit = self.settings.max_length,
     after = core.id_prev(id) or "0-0",
+    id = id,
   })
 end
 
@@ -201,7 +202,8 @@ end
 ---@param id string "<ms>-<seq>" or "<ms>"
 ---@return eventlog.Follower follower
 function Log:tail_after_and_follow(id)
-  return follow(self, { after = options.id(id, 2) })
+  id = options.id(id, 2)
+  return follow(self, { after = id, id = id })
 end
 
 return M

@@ -179,7 +179,8 @@ function M.locate.take(self)
     self.position = oldest
     if count == asked and self.located < self.start.limit and
       not (after and core.id_compare(oldest, after) <= 0) then
-      return M.ask(self, M.locate) -- once more
+      self.next_stage = M.locate -- once more
+      return
     end
   end
   self.position = core.id_prev(self.position) or "0-0"
@@ -200,7 +201,7 @@ function M.clamp.take(self, kind)
   local state, err = looked(self, kind)
   if not state then return nil, err end
   local after = self.start.after
-  self.known.beginning = false
+  self.known.beginning = after == "0-0" -- who has read nothing misses nothing
   self.position = after
   if core.id_compare(after, state.last) >= 0 then
     self.position, self.known.index = state.last, state.added
@@ -242,13 +243,14 @@ local function take_page(self)
   return nil, err
 end
 
---- The log is another one: what was asked meanwhile is of no use.
-local function start_over(self, reset)
+--- The log is another one: it is read from its beginning. What was asked after
+--- a page that had entries is of no use.
+local function start_over(self, reset, under_way)
+  if under_way then M.detach(self) end
   self.reset = reset
   self.position = "0-0"
   self.known = { beginning = true }
   self.next_stage = M.read
-  if self.stage then M.detach(self) end
 end
 
 --- The look behind the page.
@@ -260,11 +262,8 @@ local function take_look(self, kind)
   local batch, waited = pending.batch, not self.first
   local verdict = continuity.judge(self.known, pending.after, batch,
     pending.more, state ~= true and state or nil)
-  if #batch == 0 then
-    self.stage = nil
-    self.next_stage = M.read
-  end
-  if verdict.restart then return start_over(self, verdict.reset) end
+  if verdict.restart then return start_over(self, verdict.reset, #batch > 0) end
+  if #batch == 0 then self.next_stage = M.read end
   self.known.index = verdict.index
   if #batch == 0 and waited then return end -- the wait ran out
   self.known.beginning = false
