@@ -128,11 +128,8 @@ void binding_open_socket(lua_State *L) {
       {"close", socket_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
-      {"tcp", socket_tcp},
-      {"unix", socket_unix},
-      {"silent", socket_silent},
-      {"wait", socket_wait},
-      {NULL, NULL},
+      {"tcp", socket_tcp},   {"unix", socket_unix}, {"silent", socket_silent},
+      {"wait", socket_wait}, {NULL, NULL},
   };
 
   binding_new_class(L, CLASS, methods, socket_close);

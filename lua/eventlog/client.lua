@@ -6,6 +6,7 @@
 local core = require "eventlog.core"
 local Connection = require "eventlog.connection"
 local Error = require "eventlog.error"
+local Tokens = require "eventlog.tokens"
 local driver = require "eventlog.driver"
 local options = require "eventlog.options"
 
@@ -38,6 +39,7 @@ function M.new(target, level)
     in_use = weak_set(), -- connections
     followers = weak_set(),
     requests = {}, -- empty ones, to be used again
+    tokens = Tokens.new(),
     closed = false,
     down = false,
     next_attempt = 0, -- to reconnect while it is down, of core.now()
@@ -169,6 +171,19 @@ function Client:release(connection, log)
     self:tell("disconnected", log, "lost the connection to " ..
       Connection.address(self.settings))
   end
+end
+
+--- Suspends the caller for some seconds. Returns true, or nil, err.
+---@param seconds number
+function Client:pause(seconds)
+  if self.closed then return nil, closed_error() end
+  local transport, err = self.driver.open(self.settings)
+  if not transport then return nil, err end
+  local time = core.now() + seconds
+  local ok
+  ok, err = Connection.new(transport, self.settings):sleep_until(time)
+  transport:close()
+  return ok, err
 end
 
 --- An empty request; give it back when its replies have come.

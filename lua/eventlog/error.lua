@@ -25,7 +25,16 @@ local retriable_codes = {
   TRYAGAIN = true, UNBLOCKED = true,
 }
 
+-- What passes only when somebody does something about it.
+local lasting = { MISCONF = true, NOREPLICAS = true, OOM = true }
+
 local M = {}
+
+--- Whether it is worth to try again in a moment.
+---@param err eventlog.Error
+function M.passes(err)
+  return err.retriable and not lasting[err.code]
+end
 
 ---@param kind string
 ---@param message string

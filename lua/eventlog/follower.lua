@@ -106,7 +106,7 @@ local FIRST_DELAY, LONGEST_DELAY = 0.05, 0.5
 local function plan_retry(self, err)
   local now, client = core.now(), self.client
   local retry = self.retry
-  if not self.was_attached or not err.retriable then return err end
+  if not self.was_attached or not Error.passes(err) then return err end
   if not retry then
     retry = { since = now, delay = FIRST_DELAY }
     self.retry = retry
