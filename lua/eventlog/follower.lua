@@ -56,7 +56,7 @@ function M.new(log, start)
     handed_out = nil, -- the position behind the last batch; nil before one
     handed_out_index = nil, -- of its last entry, as in continuity.lua
     caught_up = nil, -- whether it reached the log's end
-    was_attached = false, -- whether there ever was a connection
+    was_answered = false, -- whether there ever was a connection that worked
     retry = nil, -- while the connection is lost
     connection = nil,
     ended = nil, -- the error that every later next() returns
@@ -106,7 +106,7 @@ local FIRST_DELAY, LONGEST_DELAY = 0.05, 0.5
 local function plan_retry(self, err)
   local now, client = core.now(), self.client
   local retry = self.retry
-  if not self.was_attached or not Error.passes(err) then return err end
+  if not self.was_answered or not Error.passes(err) then return err end
   if not retry then
     retry = { since = now, delay = FIRST_DELAY }
     self.retry = retry
@@ -150,7 +150,6 @@ local function attach(self, deadline)
     ok, err = self.client:establish(connection, self.log.name, deadline)
     if not ok then return nil, err end
   end
-  self.was_attached = true
   if not self.stage then
     ok, err = stages.ask(self, self.next_stage)
     if not ok then return nil, err end
@@ -185,11 +184,14 @@ local function advance(self, deadline)
     connection, err = attach(self, limit)
     if connection then kind, err = connection:reply(limit) end
     if kind then batch, err = take(self, kind) end
-    if batch then return batch end
-    if kind and not err and self.retry then
-      self.retry = nil
-      self.client:note_up()
+    if kind and not err then
+      self.was_answered = true
+      if self.retry then
+        self.retry = nil
+        self.client:note_up()
+      end
     end
+    if batch then return batch end
     if err and err.kind == "timeout" then
       if limit == deadline then return nil, err end
       err = interrupted(self)
