@@ -253,16 +253,16 @@ describe("a target", function()
   teardown(function() server:stop() end)
 
   before_each(function()
-    server:cli("FLUSHALL")
-    server:cli("CONFIG", "SET", "requirepass", "")
-    server:cli("ACL", "SETUSER", "us:er@/", "on", ">p @:/%?#\1", "~*", "+@all")
+    server:call("FLUSHALL")
+    server:call("CONFIG", "SET", "requirepass", "")
+    server:call("ACL", "SETUSER", "us:er@/", "on", ">p @:/%?#\1", "~*", "+@all")
   end)
 
   --- Adds through the target; in which databases entries then are.
   local function lands(target)
     assert(eventlog.new(target, "log"):add { f = 1 })
     local found = {}
-    for db in server:cli("INFO", "keyspace"):gmatch("db(%d+):keys=1,") do
+    for db in server:call("INFO", "keyspace"):gmatch("db(%d+):keys=1,") do
       found[#found + 1] = db
     end
     return table.concat(found, " ")
@@ -285,18 +285,15 @@ describe("a target", function()
       { "6", { host = "localhost", port = server.port, db = 6.0 } },
       { "8", { port = server.port, db = 8 } },
     } do
-      server:cli("FLUSHALL")
+      server:call("FLUSHALL")
       local target = case[2]
       assert.equal(case[1], lands(target), type(target) == "string" and target or "")
     end
   end)
 
   it("takes a password without a user", function()
-    server:cli("CONFIG", "SET", "requirepass", "pass word")
-    finally(function()
-      redis.sh("redis-cli -s %s -a 'pass word' --no-auth-warning config set " ..
-        "requirepass ''", server.path)
-    end)
+    server:call("CONFIG", "SET", "requirepass", "pass word")
+    finally(function() server:call("CONFIG", "SET", "requirepass", "") end)
     for _, target in ipairs {
       "redis://:pass%20word@127.0.0.1:" .. server.port,
       "redis://default:pass%20word@127.0.0.1:" .. server.port,
@@ -311,7 +308,7 @@ describe("a target", function()
   it("names the connection", function()
     local client = eventlog.connect { url = server.url, client_name = "ours" }
     assert(eventlog.new(client, "log"):add { f = 1 })
-    assert(server:cli("CLIENT", "LIST"):find(" name=ours ", 1, true))
+    assert(server:call("CLIENT", "LIST"):find(" name=ours ", 1, true))
     client:close()
   end)
 end)

@@ -159,7 +159,7 @@ static long sleeps(void) {
  * is asked for by tick(n, true). */
 static int run(lua_State *L) {
   const char *url = lua_touserdata(L, 1);
-  long ticks = (long)lua_tointeger(L, 2), n = 0, slept = 0;
+  long ticks = (long)lua_tointeger(L, 2), n = 0, slept = 0, at = 0;
   double next, longest = 0;
   int over = 0;
 
@@ -179,15 +179,18 @@ static int run(lua_State *L) {
     lua_pop(L, 1);
     slept += sleeps() != before;
     took = now() - start;
-    if (took > longest) longest = took;
+    if (took > longest) {
+      longest = took;
+      at = n;
+    }
 
     next += FRAME;
     tasks_run_until(L, next);
   }
   lua_getfield(L, 1, "close");
   lua_call(L, 0, 0);
-  printf("report frames count=%ld slept_in=%ld longest_ms=%.3f\n", n, slept,
-         longest * 1000);
+  printf("report frames count=%ld slept_in=%ld longest_ms=%.3f at_tick=%ld\n",
+         n, slept, longest * 1000, at);
   return 0;
 }
 

@@ -47,7 +47,7 @@ wait_for() {
   until "$@"; do
     tries=$((tries + 1))
     [ "$tries" -lt 600 ] || fail "waited too long for $what"
-    [ -z "$server" ] || kill -0 "$server" 2> /dev/null ||
+    [ -z "$server" ] || kill -0 "$server" 2> /dev/null || "$@" ||
       fail "the game ended while waiting for $what"
     sleep 0.05
   done
@@ -58,7 +58,7 @@ answers() {
 }
 
 has_entries() {
-  [ "$(cli XLEN scores)" -gt 0 ]
+  [ "$(cli XLEN scores)" -ge 250 ]
 }
 
 # The last tick that the game told of.
@@ -71,7 +71,12 @@ has_ticked() {
   [ "$(tick)" -ge "$1" ]
 }
 
-# Adds one event to each log, over and over, until told to end.
+has_reported() {
+  grep -q '^report frames' "$dir/out"
+}
+
+# Adds one event to each log, over and over, until told to end. The first ones
+# come at once: more than one batch of a follower.
 write() {
   n=0
   while [ ! -e "$dir/done" ] && [ "$n" -lt 5000 ]; do
@@ -79,7 +84,7 @@ write() {
     for log in moves chat scores; do
       echo "XADD $log * from bot n $n"
     done
-    sleep 0.01
+    [ "$n" -lt 250 ] || sleep 0.01
   done
 }
 
@@ -103,10 +108,12 @@ stopped_at=$(tick)
 wait_for "ticks while Redis is stopped" has_ticked $((stopped_at + 60))
 kill -CONT "$redis"
 
+wait_for "the game's end" has_reported
 status=0
 wait "$server" || status=$?
 server=''
 [ "$status" = 0 ] || fail "the game ended with status $status"
+[ ! -s "$dir/err" ] || fail "the game complained"
 : > "$dir/done"
 wait "$writer"
 writer=''

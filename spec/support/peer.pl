@@ -1,25 +1,33 @@
 #!/usr/bin/perl
 # The process behind peer.lua. Prints its pid once it listens, goes to the
 # background, and ends by itself after two minutes.
-#   peer.pl PATH|PORT HEARD hold|close|deaf AWAITS SAYS    (the last two in hex)
+#   peer.pl PATH|PORT DIR [deaf]
+# DIR/script has a line for each connection: hold|close AWAITS SAYS, the last two
+# in hex. What comes on the nth one is written to DIR/heard.n.
 use strict;
 use warnings;
+use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 
-my ($address, $file, $then, $awaits, $says) = @ARGV;
-$_ = pack 'H*', $_ for $awaits, $says;
+my ($address, $dir, $deaf) = @ARGV;
 $SIG{PIPE} = 'IGNORE';
 
-my $backlog = $then eq 'deaf' ? 1 : 100;
+open my $script, '<', "$dir/script" or die "script: $!";
+my @steps;
+while (<$script>) {
+  chomp;
+  my ($then, $awaits, $says) = split / /, $_, 3;
+  push @steps, { then => $then, awaits => pack('H*', $awaits), says => pack('H*', $says) };
+}
+
+my $backlog = $deaf ? 1 : 100;
 my $server = $address =~ m{^/}
   ? IO::Socket::UNIX->new(Local => $address, Listen => $backlog)
   : IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $address,
       Listen => $backlog, ReuseAddr => 1);
 $server or die "cannot listen: $!";
-open my $heard, '>', $file or die "$file: $!";
-$heard->autoflush(1);
 
 defined(my $pid = fork) or die "fork: $!";
 if ($pid) {
@@ -29,7 +37,7 @@ if ($pid) {
 open STDOUT, '>', '/dev/null';
 alarm 120;
 
-if ($then eq 'deaf') {
+if ($deaf) {
   # Nobody is accepted; these fill the backlog.
   my @crowd = map {
     IO::Socket::INET->new(PeerAddr => "127.0.0.1:$address", Blocking => 0)
@@ -37,39 +45,49 @@ if ($then eq 'deaf') {
   sleep;
 }
 
-my (%got, %served);
+my %connections;
+my $count = 0;
 my $sockets = IO::Select->new($server);
 
 sub leave {
   my $socket = shift;
   $sockets->remove($socket);
-  delete $got{$socket};
-  delete $served{$socket};
+  delete $connections{$socket};
   close $socket;
 }
 
+# Says what it has to say, once.
 sub serve {
   my $socket = shift;
-  return if $served{$socket}++;
-  $socket->blocking(1);
-  print $socket $says;
+  my $c = $connections{$socket};
+  return if $c->{served}++;
+  print $socket $c->{step}{says};
   $socket->flush;
-  leave($socket) if $then eq 'close';
+  leave($socket) if $c->{step}{then} eq 'close';
+}
+
+sub meet {
+  my $socket = $server->accept or return;
+  my $step = $count < @steps ? $steps[$count] : $steps[-1];
+  $count++;
+  open my $heard, '>', "$dir/heard.$count" or die "heard: $!";
+  $heard->autoflush(1);
+  $connections{$socket} = { step => $step, got => '', heard => $heard };
+  $sockets->add($socket);
+  serve($socket) if $step->{awaits} eq '';
 }
 
 while (1) {
   for my $socket ($sockets->can_read) {
     if ($socket == $server) {
-      my $new = $server->accept or next;
-      $got{$new} = '';
-      $sockets->add($new);
-      serve($new) if $awaits eq '';
+      meet();
     } elsif (!sysread $socket, my $bytes, 65536) {
       leave($socket);
     } else {
-      print $heard $bytes;
-      $got{$socket} .= $bytes;
-      serve($socket) if index($got{$socket}, $awaits) >= 0;
+      my $c = $connections{$socket};
+      print { $c->{heard} } $bytes;
+      $c->{got} .= $bytes;
+      serve($socket) if index($c->{got}, $c->{step}{awaits}) >= 0;
     }
   }
 }

@@ -18,9 +18,10 @@ function M.new()
   return self
 end
 
---- Adds a coroutine that runs f(...).
+--- Adds a coroutine that runs f(...). Once it ended, task.results has what f
+--- returned.
 function Scheduler:spawn(f, ...)
-  local task = { co = coroutine.create(f), args = { ... } }
+  local task = { co = coroutine.create(f), args = { n = select("#", ...), ... } }
   table.insert(self.tasks, task)
   return task
 end
@@ -30,10 +31,29 @@ function Scheduler:sleep(seconds) -- luacheck: no self
   coroutine.yield(nil, nil, core.now() + seconds)
 end
 
+--- Suspends the calling coroutine until that one waits for a descriptor.
+function Scheduler:until_waiting(task)
+  while not task.fd do
+    if task.results then error("it does not wait any more", 2) end
+    self:sleep(0)
+  end
+end
+
+local function step(task, ok, ...)
+  if not ok then
+    local why = ...
+    error(debug.traceback(task.co, tostring(why)), 0)
+  end
+  if coroutine.status(task.co) == "dead" then
+    task.results = { n = select("#", ...), ... }
+    task.fd = nil
+  else
+    task.fd, task.mode, task.deadline = ...
+  end
+end
+
 local function resume(task, ...)
-  local ok, fd, mode, deadline = coroutine.resume(task.co, ...)
-  if not ok then error(debug.traceback(task.co, tostring(fd)), 0) end
-  task.fd, task.mode, task.deadline = fd, mode, deadline
+  step(task, coroutine.resume(task.co, ...))
 end
 
 --- Runs until every coroutine has ended; fails after so many seconds.
@@ -48,12 +68,12 @@ function Scheduler:run(seconds)
       if args then
         task.args = nil
         moved = true
-        resume(task, (table.unpack or unpack)(args))
+        resume(task, (table.unpack or unpack)(args, 1, args.n))
       elseif ready or (task.deadline and core.now() >= task.deadline) then
         moved = true
         resume(task, ready)
       end
-      if coroutine.status(task.co) == "dead" then table.remove(self.tasks, i) end
+      if task.results then table.remove(self.tasks, i) end
     end
     if core.now() > give_up then error("the scheduler ran for too long", 2) end
     if not moved then core.wait(-1, "r", 0.001) end

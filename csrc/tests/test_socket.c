@@ -1,0 +1,651 @@
+/* Sockets against a peer in this process: what it accepts is an ordinary
+ * blocking descriptor, which the tests read, write and close. */
+#include "test_support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* --- the peer ------------------------------------------------------------ */
+
+typedef struct peer {
+  char dir[64], path[256];
+  int listener; /* -1: none */
+  int port;     /* 0: a Unix socket */
+  int fd;       /* accepted; -1: none */
+} peer;
+
+static void listen_at(peer *p) {
+  struct sockaddr_un address;
+
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, p->path);
+  p->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_int_equal(
+      bind(p->listener, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(p->listener, 16), 0);
+}
+
+static void listen_unix(peer *p) {
+  snprintf(p->path, sizeof p->path, "%s/s", p->dir);
+  listen_at(p);
+}
+
+/* A port of 127.0.0.1 that nobody else can take; it refuses until listened
+ * on. */
+static void bind_tcp(peer *p) {
+  struct sockaddr_in address;
+  socklen_t len = sizeof address;
+
+  memset(&address, 0, sizeof address);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  p->listener = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(p->listener, (struct sockaddr *)&address, len), 0);
+  assert_int_equal(getsockname(p->listener, (struct sockaddr *)&address, &len),
+                   0);
+  p->port = ntohs(address.sin_port);
+}
+
+static void listen_tcp(peer *p) {
+  bind_tcp(p);
+  assert_int_equal(listen(p->listener, 16), 0);
+}
+
+static int setup(void **state) {
+  peer *p = calloc(1, sizeof *p);
+
+  if (p == NULL) return -1;
+  strcpy(p->dir, "/tmp/eventlog-test-XXXXXX");
+  if (mkdtemp(p->dir) == NULL) return -1;
+  p->listener = p->fd = -1;
+  *state = p;
+  return 0;
+}
+
+static int teardown(void **state) {
+  peer *p = *state;
+
+  if (p->fd >= 0) close(p->fd);
+  if (p->listener >= 0) close(p->listener);
+  if (p->path[0] != '\0') unlink(p->path);
+  rmdir(p->dir);
+  free(p);
+  return 0;
+}
+
+static int start(const peer *p, evl_socket **s, char *why) {
+  if (p->port != 0) return evl_socket_tcp("127.0.0.1", p->port, s, why);
+  return evl_socket_unix(p->path, s, why);
+}
+
+static int finish(evl_socket *s, char *why) {
+  int status;
+
+  while ((status = evl_socket_finish(s, why)) == EVL_AGAIN)
+    evl_socket_wait(evl_socket_fd(s), 'w', -1);
+  return status;
+}
+
+static evl_socket *connect_to(peer *p) {
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s = NULL;
+
+  if (start(p, &s, why) != EVL_OK || finish(s, why) != EVL_OK)
+    fail_msg("cannot connect: %s", why);
+  assert_non_null(s);
+  p->fd = accept(p->listener, NULL, NULL);
+  assert_true(p->fd >= 0);
+  return s;
+}
+
+static void say(const peer *p, const char *bytes, size_t len) {
+  while (len > 0) {
+    ssize_t n = write(p->fd, bytes, len);
+    assert_true(n > 0);
+    bytes += n;
+    len -= (size_t)n;
+  }
+}
+
+static void hear(const peer *p, char *bytes, size_t len) {
+  while (len > 0) {
+    ssize_t n = read(p->fd, bytes, len);
+    assert_true(n > 0);
+    bytes += n;
+    len -= (size_t)n;
+  }
+}
+
+static void hang_up(peer *p) {
+  assert_int_equal(close(p->fd), 0);
+  p->fd = -1;
+}
+
+static void wait_for_bytes(const evl_socket *s) {
+  while (!evl_socket_wait(evl_socket_fd(s), 'r', -1))
+    ;
+}
+
+/* The lowest descriptor that is free: the same again where none leaked. */
+static int lowest_free(void) {
+  int fd = dup(0);
+
+  if (fd >= 0) close(fd);
+  return fd;
+}
+
+/* Each of these tests runs over a Unix socket, and over TCP. */
+#define OVER_BOTH(name)                                                        \
+  static void name##_over_unix(void **state) {                                 \
+    listen_unix(*state);                                                       \
+    name(*state);                                                              \
+  }                                                                            \
+  static void name##_over_tcp(void **state) {                                  \
+    listen_tcp(*state);                                                        \
+    name(*state);                                                              \
+  }
+
+/* --- connecting ---------------------------------------------------------- */
+
+static void connects(peer *p) {
+  int before = lowest_free(), on = 0, fd;
+  socklen_t len = sizeof on;
+  evl_socket *s = connect_to(p);
+  char why[EVL_WHY_SIZE];
+
+  fd = evl_socket_fd(s);
+  assert_true(fd >= 0);
+  assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+  assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+  if (p->port != 0) {
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+    assert_true(on);
+  }
+  assert_int_equal(evl_socket_finish(s, why), EVL_OK); /* still */
+  evl_socket_free(s);
+  hang_up(p);
+  assert_int_equal(lowest_free(), before);
+}
+OVER_BOTH(connects)
+
+static void freeing_closes(peer *p) {
+  evl_socket *s = connect_to(p);
+  char byte;
+
+  evl_socket_free(s);
+  assert_int_equal(read(p->fd, &byte, 1), 0);
+  evl_socket_free(NULL);
+}
+OVER_BOTH(freeing_closes)
+
+/* It is refused at once, or as soon as it can be known. */
+static void assert_refused(int status, evl_socket *s, char *why) {
+  if (status == EVL_OK) {
+    assert_non_null(s);
+    status = finish(s, why);
+    evl_socket_free(s);
+  } else
+    assert_null(s);
+  assert_int_equal(status, EVL_ECONNECT);
+  assert_non_null(memchr(why, '\0', EVL_WHY_SIZE));
+  assert_true(strlen(why) > 0);
+}
+
+static void a_port_without_server_refuses(void **state) {
+  peer *p = *state;
+  int status, before;
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s = NULL;
+
+  bind_tcp(p);
+  before = lowest_free();
+  status = start(p, &s, why);
+  assert_refused(status, s, why);
+  assert_int_equal(lowest_free(), before);
+}
+
+static void a_path_without_socket_refuses(void **state) {
+  peer *p = *state;
+  int status, before = lowest_free();
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s = (evl_socket *)(void *)why; /* must become NULL */
+
+  snprintf(p->path, sizeof p->path, "%s/s", p->dir);
+  status = evl_socket_unix(p->path, &s, why);
+  assert_refused(status, s, why);
+  s = (evl_socket *)(void *)why;
+  status = evl_socket_unix(p->dir, &s, why);
+  assert_refused(status, s, why);
+  s = (evl_socket *)(void *)why;
+  status = evl_socket_unix("", &s, why);
+  assert_refused(status, s, why);
+  assert_int_equal(lowest_free(), before);
+}
+
+static void a_socket_without_server_refuses(void **state) {
+  peer *p = *state;
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s = NULL;
+  int status;
+
+  listen_unix(p);
+  close(p->listener);
+  p->listener = -1;
+  status = evl_socket_unix(p->path, &s, why);
+  assert_refused(status, s, why);
+}
+
+static void a_host_that_is_none_refuses(void **state) {
+  int status, before = lowest_free();
+  char host[300], why[EVL_WHY_SIZE] = "";
+  evl_socket *s = (evl_socket *)(void *)why;
+
+  (void)state;
+  memset(host, 'a', sizeof host - 1); /* no label may be so long: nobody asks */
+  host[sizeof host - 1] = '\0';
+  status = evl_socket_tcp(host, 6379, &s, why);
+  assert_refused(status, s, why);
+  assert_int_equal(lowest_free(), before);
+}
+
+/* A path of so many bytes, to be listened on or not. */
+static void make_path(peer *p, size_t len, char path[256]) {
+  size_t start = strlen(p->dir);
+
+  memset(path, 'x', len);
+  memcpy(path, p->dir, start);
+  path[start] = '/';
+  path[len] = '\0';
+}
+
+enum { LONGEST_PATH = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
+
+/* hiredis 0.14 leaves the last byte of a full address to chance. */
+static void a_long_path_connects_or_refuses(void **state) {
+  peer *p = *state;
+  char path[256], why[EVL_WHY_SIZE] = "";
+  evl_socket *s = NULL;
+  size_t shorter;
+  int status;
+
+  for (shorter = 0; shorter < 2; shorter++) {
+    make_path(p, LONGEST_PATH - shorter, path);
+    strcpy(p->path, path);
+    listen_at(p);
+    status = evl_socket_unix(path, &s, why);
+    if (shorter > 0) assert_int_equal(status, EVL_OK);
+    if (status == EVL_OK) {
+      assert_int_equal(finish(s, why), EVL_OK);
+      evl_socket_free(s);
+    } else
+      assert_refused(status, s, why);
+    close(p->listener);
+    p->listener = -1;
+    unlink(path);
+  }
+}
+
+/* A path that does not fit must not be cut to one that does: somebody else
+ * may listen there. */
+static void a_path_too_long_refuses(void **state) {
+  peer *p = *state;
+  char path[256], why[EVL_WHY_SIZE] = "";
+  evl_socket *s = NULL;
+  size_t len;
+  int status;
+
+  make_path(p, LONGEST_PATH, p->path);
+  listen_at(p);
+  for (len = LONGEST_PATH + 1; len < sizeof path; len += 49) {
+    make_path(p, len, path);
+    status = evl_socket_unix(path, &s, why);
+    assert_refused(status, s, why);
+  }
+}
+
+/* --- sending ------------------------------------------------------------- */
+
+static void sends_what_is_asked(peer *p) {
+  static const char expected[] = "*2\r\n$4\r\nECHO\r\n$3\r\na\0b\r\n";
+  evl_socket *s = connect_to(p);
+  evl_request *r = evl_request_new();
+  char got[sizeof expected - 1];
+  size_t len;
+
+  assert_int_equal(evl_socket_send(s, r), EVL_OK); /* nothing to do */
+  evl_request_begin(r, 2);
+  evl_request_string(r, LIT("ECHO"));
+  evl_request_string(r, LIT("a\0b"));
+  assert_int_equal(evl_socket_send(s, r), EVL_OK);
+  evl_request_bytes(r, &len);
+  assert_int_equal(len, 0);
+  hear(p, got, sizeof got);
+  assert_memory_equal(got, expected, sizeof got);
+  evl_request_free(r);
+  evl_socket_free(s);
+}
+OVER_BOTH(sends_what_is_asked)
+
+/* More than the system takes at once: some of it, then EVL_AGAIN, and the
+ * rest when the peer has read. */
+static void sends_in_pieces(peer *p) {
+  enum { LEN = 16 * 1024 * 1024 };
+  evl_socket *s = connect_to(p);
+  evl_request *r = evl_request_new();
+  char *big = malloc(LEN), *got = malloc(LEN + 64);
+  size_t i, at = 0, len, total;
+  int status;
+
+  assert_true(big != NULL && got != NULL);
+  for (i = 0; i < LEN; i++)
+    big[i] = (char)(i * 31 % 255);
+  evl_request_string(r, big, LEN);
+  evl_request_bytes(r, &total);
+  assert_int_equal(evl_socket_send(s, r), EVL_OK);
+  evl_request_bytes(r, &len);
+  assert_true(len > 0 && len < total);
+  while ((status = evl_socket_send(s, r)) == EVL_OK)
+    assert_true((evl_request_bytes(r, &len), len > 0));
+  assert_int_equal(status, EVL_AGAIN);
+  assert_int_equal(fcntl(p->fd, F_SETFL, O_NONBLOCK), 0);
+  while (at < total) {
+    ssize_t n = read(p->fd, got + at, total - at);
+    if (n > 0) at += (size_t)n;
+    assert_true(n != 0);
+    status = evl_socket_send(s, r);
+    assert_true(status == EVL_OK || status == EVL_AGAIN);
+  }
+  evl_request_bytes(r, &len);
+  assert_int_equal(len, 0);
+  assert_memory_equal(got, "$16777216\r\n", 11);
+  assert_memory_equal(got + 11, big, LEN);
+  assert_memory_equal(got + 11 + LEN, "\r\n", 2);
+  free(big);
+  free(got);
+  evl_request_free(r);
+  evl_socket_free(s);
+}
+OVER_BOTH(sends_in_pieces)
+
+/* A peer that is gone is an error, not the end of this process. */
+static void sends_to_nobody(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_request *r = evl_request_new();
+  int status = EVL_OK;
+
+  signal(SIGPIPE, SIG_DFL);
+  hang_up(p);
+  while (status == EVL_OK) { /* TCP takes some before it hears of it */
+    evl_request_begin(r, 1);
+    evl_request_string(r, LIT("PING"));
+    status = evl_socket_send(s, r);
+    if (status == EVL_OK) wait_for_bytes(s);
+  }
+  assert_int_equal(status, EVL_EIO);
+  assert_int_equal(evl_socket_send(s, r), EVL_EIO);
+  evl_request_free(r);
+  evl_socket_free(s);
+}
+OVER_BOTH(sends_to_nobody)
+
+/* --- receiving ----------------------------------------------------------- */
+
+static void receives_in_pieces(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_cursor c;
+  evl_item item;
+
+  assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN);
+  assert_int_equal(evl_decoder_empty(d), 1);
+  say(p, LIT("$5\r\nhe"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_AGAIN);
+  assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN);
+  say(p, LIT("llo\r\n"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  c = evl_cursor_start(d);
+  assert_int_equal(evl_cursor_next(&c, &item), EVL_OK);
+  assert_int_equal(item.len, 5);
+  assert_memory_equal(item.string, "hello", 5);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_in_pieces)
+
+static size_t count_replies(evl_decoder *d) {
+  size_t count = 0;
+
+  while (evl_decoder_next(d) == EVL_OK)
+    count++;
+  return count;
+}
+
+/* So that one busy peer does not keep others waiting. */
+static void receives_64_kib_at_once(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  char replies[100 * 1024];
+  size_t i, count;
+
+  for (i = 0; i < sizeof replies; i += 4)
+    memcpy(replies + i, ":1\r\n", 4);
+  say(p, replies, sizeof replies);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  count = count_replies(d);
+  assert_true(count > 0 && count <= 64 * 1024 / 4);
+  while (count < sizeof replies / 4) {
+    wait_for_bytes(s);
+    assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+    count += count_replies(d);
+  }
+  assert_int_equal(count, sizeof replies / 4);
+  assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_64_kib_at_once)
+
+/* What came before the end is still read. */
+static void receives_the_end(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+
+  say(p, LIT("+OK\r\n$5\r\nhe"));
+  hang_up(p);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_AGAIN);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_EEOF);
+  assert_int_equal(evl_socket_receive(s, d), EVL_EEOF);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_the_end)
+
+/* A peer that closes with something unread resets the connection. */
+static void receives_a_reset(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_request *r = evl_request_new();
+  char byte;
+
+  evl_request_begin(r, 1);
+  evl_request_string(r, LIT("PING"));
+  assert_int_equal(evl_socket_send(s, r), EVL_OK);
+  hear(p, &byte, 1); /* it has arrived */
+  hang_up(p);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_EIO);
+  evl_request_free(r);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_a_reset)
+
+static void receives_no_more_after_nonsense(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+
+  say(p, LIT("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_EPROTOCOL);
+  say(p, LIT("+OK\r\n"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive(s, d), EVL_EPROTOCOL);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_no_more_after_nonsense)
+
+/* --- idle ---------------------------------------------------------------- */
+
+static void knows_whether_it_is_idle(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+
+  assert_int_equal(evl_socket_idle(s), 1);
+  assert_int_equal(evl_socket_idle(s), 1);
+  say(p, LIT("+OK\r\n"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_idle(s), 0);
+  assert_int_equal(evl_socket_idle(s), 0);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK); /* it took nothing */
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  assert_int_equal(evl_socket_idle(s), 1);
+  hang_up(p);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_idle(s), 0);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(knows_whether_it_is_idle)
+
+/* --- waiting ------------------------------------------------------------- */
+
+static void waits_for_what_is_asked(peer *p) {
+  evl_socket *s = connect_to(p);
+  int fd = evl_socket_fd(s);
+
+  assert_int_equal(evl_socket_wait(fd, 'w', 0), 1);
+  assert_int_equal(evl_socket_wait(fd, 'w', -1), 1);
+  assert_int_equal(evl_socket_wait(fd, 'r', 0), 0);
+  assert_int_equal(evl_socket_wait(fd, 'r', 0.001), 0);
+  assert_int_equal(evl_socket_wait(fd, 'r', 1e-9), 0);
+  say(p, LIT("+OK\r\n"));
+  assert_int_equal(evl_socket_wait(fd, 'r', 1e300), 1);
+  assert_int_equal(evl_socket_wait(fd, 'r', 0), 1);
+  evl_socket_free(s);
+}
+OVER_BOTH(waits_for_what_is_asked)
+
+static void *wait_forever(void *s) {
+  wait_for_bytes(s);
+  return NULL;
+}
+
+/* Whether the other thread waits already or only will: it comes back. */
+static void shutdown_wakes_who_waits(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  int fd = evl_socket_fd(s);
+  pthread_t thread;
+  char byte;
+
+  assert_int_equal(pthread_create(&thread, NULL, wait_forever, s), 0);
+  usleep(20000);
+  evl_socket_shutdown(s);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(evl_socket_fd(s), fd); /* still open, for its poller */
+  assert_true(fcntl(fd, F_GETFD) >= 0);
+  assert_int_equal(evl_socket_wait(fd, 'r', -1), 1);
+  assert_int_equal(evl_socket_receive(s, d), EVL_EEOF);
+  assert_int_equal(evl_socket_idle(s), 0);
+  evl_socket_shutdown(s);
+  assert_int_equal(read(p->fd, &byte, 1), 0); /* the peer sees it, too */
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(shutdown_wakes_who_waits)
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number) {
+  (void)number;
+  signals++;
+}
+
+/* So that Lua's hook for Ctrl-C gets its turn. SA_RESTART changes nothing. */
+static void a_signal_ends_a_wait(void **state) {
+  peer *p = *state;
+  struct itimerval often, never;
+  struct sigaction action, before;
+  evl_socket *s;
+
+  listen_unix(p);
+  s = connect_to(p);
+  memset(&often, 0, sizeof often);
+  never = often;
+  often.it_interval.tv_usec = often.it_value.tv_usec = 10000;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = count_signal;
+  action.sa_flags = SA_RESTART;
+  signals = 0;
+  sigaction(SIGALRM, &action, &before);
+  setitimer(ITIMER_REAL, &often, NULL);
+  assert_int_equal(evl_socket_wait(evl_socket_fd(s), 'r', -1), 0);
+  setitimer(ITIMER_REAL, &never, NULL);
+  sigaction(SIGALRM, &before, NULL);
+  assert_true(signals > 0);
+  evl_socket_free(s);
+}
+
+#define BOTH(name)                                                             \
+  cmocka_unit_test_setup_teardown(name##_over_unix, setup, teardown),          \
+      cmocka_unit_test_setup_teardown(name##_over_tcp, setup, teardown)
+#define ONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      BOTH(connects),
+      BOTH(freeing_closes),
+      ONE(a_port_without_server_refuses),
+      ONE(a_path_without_socket_refuses),
+      ONE(a_socket_without_server_refuses),
+      ONE(a_host_that_is_none_refuses),
+      ONE(a_long_path_connects_or_refuses),
+      ONE(a_path_too_long_refuses),
+      BOTH(sends_what_is_asked),
+      BOTH(sends_in_pieces),
+      BOTH(sends_to_nobody),
+      BOTH(receives_in_pieces),
+      BOTH(receives_64_kib_at_once),
+      BOTH(receives_the_end),
+      BOTH(receives_a_reset),
+      BOTH(receives_no_more_after_nonsense),
+      BOTH(knows_whether_it_is_idle),
+      BOTH(waits_for_what_is_asked),
+      BOTH(shutdown_wakes_who_waits),
+      ONE(a_signal_ends_a_wait),
+  };
+  return cmocka_run_group_tests_name("socket", tests, NULL, NULL);
+}

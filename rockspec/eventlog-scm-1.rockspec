@@ -1,0 +1,66 @@
+rockspec_format = "3.0"
+package = "eventlog"
+version = "scm-1"
+source = {
+  url = ".", -- made in a checkout, with "luarocks make": nothing is fetched
+}
+description = {
+  summary = "Distributed event logs on Redis Streams",
+  detailed = [[
+Several writers, several readers, every event once and in order, as it
+happens. A C core on hiredis under a thin Lua frontend.]],
+  license = "MIT",
+}
+dependencies = {
+  "lua >= 5.1, < 5.5",
+}
+external_dependencies = {
+  HIREDIS = { header = "hiredis/hiredis.h", library = "hiredis" },
+}
+build = {
+  type = "builtin",
+  -- Keep in step with CMakeLists.txt (spec/build_spec.lua looks).
+  modules = {
+    ["eventlog.core"] = {
+      sources = {
+        "csrc/buffer.c",
+        "csrc/error.c",
+        "csrc/id.c",
+        "csrc/lua_core.c",
+        "csrc/lua_decoder.c",
+        "csrc/lua_request.c",
+        "csrc/lua_socket.c",
+        "csrc/lua_timer.c",
+        "csrc/reply.c",
+        "csrc/request.c",
+        "csrc/socket.c",
+        "csrc/timer.c",
+        "csrc/url.c",
+        "csrc/value.c",
+      },
+      incdirs = { "$(HIREDIS_INCDIR)" },
+      libdirs = { "$(HIREDIS_LIBDIR)" },
+      libraries = { "hiredis", "m" },
+    },
+    ["eventlog"] = "lua/eventlog/init.lua",
+    ["eventlog.client"] = "lua/eventlog/client.lua",
+    ["eventlog.connection"] = "lua/eventlog/connection.lua",
+    ["eventlog.driver"] = "lua/eventlog/driver/init.lua",
+    ["eventlog.driver.blocking"] = "lua/eventlog/driver/blocking.lua",
+    ["eventlog.driver.copas"] = "lua/eventlog/driver/copas.lua",
+    ["eventlog.driver.cqueues"] = "lua/eventlog/driver/cqueues.lua",
+    ["eventlog.driver.luv"] = "lua/eventlog/driver/luv.lua",
+    ["eventlog.driver.openresty"] = "lua/eventlog/driver/openresty.lua",
+    ["eventlog.driver.wait"] = "lua/eventlog/driver/wait.lua",
+    ["eventlog.error"] = "lua/eventlog/error.lua",
+    ["eventlog.fd_transport"] = "lua/eventlog/fd_transport.lua",
+    ["eventlog.follower"] = "lua/eventlog/follower.lua",
+    ["eventlog.log"] = "lua/eventlog/log.lua",
+    ["eventlog.options"] = "lua/eventlog/options.lua",
+    ["eventlog.reader"] = "lua/eventlog/reader.lua",
+    ["eventlog.scripts"] = "lua/eventlog/scripts.lua",
+    ["eventlog.stages"] = "lua/eventlog/stages.lua",
+    ["eventlog.stream_transport"] = "lua/eventlog/stream_transport.lua",
+    ["eventlog.writer"] = "lua/eventlog/writer.lua",
+  },
+}
