@@ -8,7 +8,8 @@ char *buffer_reserve(buffer *b, size_t len) {
   size_t capacity = b->capacity;
   char *bytes;
 
-  if (len <= capacity - b->len) return b->bytes + b->len;
+  /* A buffer without memory gets some even for len 0: NULL means no memory. */
+  if (b->bytes != NULL && len <= capacity - b->len) return b->bytes + b->len;
   if (len > SIZE_MAX / 2 - b->len) return NULL;
   if (capacity < 256) capacity = 256;
   while (capacity < b->len + len)

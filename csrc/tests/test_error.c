@@ -20,6 +20,7 @@ static void codes_have_their_numbers(void **state) {
   assert_int_equal(EVL_EEOF, -6);
   assert_int_equal(EVL_ECLOSED, -7);
   assert_int_equal(EVL_EPROTOCOL, -8);
+  assert_int_equal(EVL_EUNSUPPORTED, -9);
 }
 
 static void each_code_has_a_text_of_its_own(void **state) {
@@ -48,10 +49,11 @@ static void each_code_has_a_kind(void **state) {
   assert_string_equal(evl_error_kind(EVL_EEOF), "connection");
   assert_string_equal(evl_error_kind(EVL_ECLOSED), "closed");
   assert_string_equal(evl_error_kind(EVL_EPROTOCOL), "protocol");
+  assert_string_equal(evl_error_kind(EVL_EUNSUPPORTED), "unsupported");
 }
 
 static void any_number_has_a_text_and_a_kind(void **state) {
-  static const int others[] = {EVL_OK, EVL_AGAIN, 2, -9, INT_MAX, INT_MIN};
+  static const int others[] = {EVL_OK, EVL_AGAIN, 2, -100, INT_MAX, INT_MIN};
   size_t i;
 
   (void)state;

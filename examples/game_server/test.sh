@@ -15,6 +15,7 @@ redis='' writer='' server=''
 
 # Everything that was started ends, whatever state it is in.
 cleanup() {
+  trap '' HUP INT TERM
   : > "$dir/done"
   [ -z "$server" ] || kill -KILL "$server" 2> /dev/null || :
   if [ -n "$redis" ]; then

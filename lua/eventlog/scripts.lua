@@ -22,48 +22,51 @@ return set]],
 --- Redis's Lua gives up near 8000 values.
 M.MAX_FIELDS = 3900
 
---- Opens a unit of several XADDs in MULTI. In it the last ones could fail where
---- the ids run out near 2^64, with the first ones added. Where fewer are left
---- than the unit needs, this uses them up, so that every XADD of the unit
---- fails; what the last id was is kept in a consumer group for settle, within
---- the same EXEC and so seen by nobody.
+-- In MULTI the last XADDs of a unit could fail where the ids run out near 2^64,
+-- with the first ones added. Two scripts around them see to it that then all
+-- fail.
+
+--- Opens a unit. Where the log has too few ids left for it, uses them up; what
+--- the last id was is kept in a consumer group for settle, within the same EXEC
+--- and so seen by nobody.
 --- ARGV: the highest sequence number that leaves enough of them.
 M.guard = {
   body = [[
-local top = '18446744073709551615'
-local near = redis.pcall('XRANGE', KEYS[1], top, '+', 'COUNT', 1)
-if near.err or #near == 0 then return 'ok' end
-local info, last = redis.call('XINFO', 'STREAM', KEYS[1])
+local info, last = redis.pcall('XINFO', 'STREAM', KEYS[1]), ''
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' then last = info[i + 1] end
 end
+local top = '18446744073709551615'
 local seq = string.match(last, '^' .. top .. '%-(%d+)$')
-if #seq < 20 or seq <= ARGV[1] then return 'ok' end
-redis.call('XGROUP', 'CREATE', KEYS[1], 'eventlog:guard', last)
-redis.call('XSETID', KEYS[1], top .. '-' .. top)
+if seq and #seq == 20 and seq > ARGV[1] then
+  redis.call('XGROUP', 'CREATE', KEYS[1], 'eventlog:guard', last)
+  redis.call('XSETID', KEYS[1], top .. '-' .. top)
+end
 return 'ok']],
 }
 
---- Closes a unit: gives back the ids that guard used up, or else sets the TTL,
---- unless the key is no stream. Answers "ok".
---- ARGV: the TTL in ms; 0: none.
+--- Closes a unit: gives back the ids that guard used up, or else sets the TTL;
+--- does nothing to a key that is no stream. Where the TTL cannot be set (a user
+--- may be denied PEXPIRE), takes the unit out again and answers the error.
+--- ARGV: the TTL in ms, 0: none; how many entries the unit has.
 M.settle = {
   body = [=[
 if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then return 'ok' end
-local top = '18446744073709551615'
-if #redis.call('XRANGE', KEYS[1], top, '+', 'COUNT', 1) > 0 then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-    local of = {}
-    for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
-    if of.name == 'eventlog:guard' then
-      redis.call('XGROUP', 'DESTROY', KEYS[1], of.name)
-      redis.call('XSETID', KEYS[1], of['last-delivered-id'])
-      return 'ok'
-    end
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local of = {}
+  for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
+  if of.name == 'eventlog:guard' then
+    redis.call('XGROUP', 'DESTROY', KEYS[1], of.name)
+    redis.call('XSETID', KEYS[1], of['last-delivered-id'])
+    return 'ok'
   end
 end
-if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return 'ok']=],
+if ARGV[1] == '0' then return 'ok' end
+local set = redis.pcall('PEXPIRE', KEYS[1], ARGV[1])
+if type(set) == 'number' then return 'ok' end
+local unit = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[2])
+for _, entry in ipairs(unit) do redis.call('XDEL', KEYS[1], entry[1]) end
+return set]=],
 }
 
 --- Adds a unit of entries once, however often it is sent, and perhaps only while

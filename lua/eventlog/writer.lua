@@ -91,7 +91,8 @@ local function encode_unit(self, request, entries, n)
   request:command("EVAL", scripts.guard.body, 1, self.name, last_seq_before(n))
   local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
   if not ok then return nil, message end
-  request:command("EVAL", scripts.settle.body, 1, self.name, self.ttl_ms or 0)
+  request:command("EVAL", scripts.settle.body, 1, self.name,
+    self.ttl_ms or 0, n)
   request:command("EXEC")
   return n + 4, take_ids
 end
@@ -137,8 +138,10 @@ local function exchange(connection, request, replies, take, n)
   if failure ~= "server" then
     return failed(select(2, connection:reject(failure, why)), "unknown")
   end
-  -- Past the first, an XADD failed that guard could not foresee, or settle.
-  return failed(Error.from_server(why), at == 1 and "none" or "unknown")
+  -- All XADDs failed, or settle took them back. That only the later ones fail
+  -- is what guard prevents: should it ever be, it is not hidden.
+  local none = at == 1 or at == n + 1
+  return failed(Error.from_server(why), none and "none" or "unknown")
 end
 
 --- Sends the request, encoding it again with the script's body where the server
