@@ -267,7 +267,10 @@ local function take_look(self, kind)
   self.known.index = verdict.index
   if #batch == 0 and waited then return end -- the wait ran out
   self.known.beginning = false
-  if not pending.more then batch.caught_up = true end
+  if not pending.more then
+    batch.caught_up = true
+    self.connection.decoder:trim() -- it may wait long for the next one
+  end
   local reset = verdict.reset
   if #batch > 0 then
     reset, self.reset = self.reset or reset, nil
