@@ -3,3 +3,4 @@ max_line_length = 100
 exclude_files = { "build" }
 files["spec"] = { std = "+busted" }
 files["rockspec"] = { std = "+rockspec" }
+files["examples/openresty"] = { std = "+ngx_lua" }

@@ -174,7 +174,7 @@ const char *evl_request_bytes(const evl_request *r, size_t *len);
 /* The first len of them are sent. */
 void evl_request_sent(evl_request *r, size_t len);
 /* Where the buffer ends now, and a way back there: undoes what was appended
- * since, errors included. */
+ * since, and the failures since. */
 size_t evl_request_mark(const evl_request *r);
 void evl_request_rewind(evl_request *r, size_t mark);
 
@@ -193,7 +193,8 @@ int evl_decoder_feed(evl_decoder *d, const char *bytes, size_t len);
 int evl_decoder_next(evl_decoder *d);
 /* What evl_decoder_next found wrong; "" where nothing. */
 const char *evl_decoder_error(const evl_decoder *d);
-/* 1 where every byte that was fed belonged to a reply that next has given. */
+/* 1 where every byte that was fed belonged to a reply that next has given; 0
+ * also where nothing more can be read. */
 int evl_decoder_empty(const evl_decoder *d);
 /* Drops the reply at hand, and gives memory back beyond 64 KiB. Does nothing
  * unless the decoder is empty. */

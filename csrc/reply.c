@@ -173,6 +173,7 @@ int evl_decoder_next(evl_decoder *d) {
   void *reply = NULL;
 
   if (d->status != EVL_OK) return d->status;
+  if (evl_decoder_empty(d)) return EVL_AGAIN;
   /* A reply that came in pieces is still being laid down. */
   if (d->reader->ridx == -1) {
     d->nodes.len = 0;
@@ -185,11 +186,12 @@ int evl_decoder_next(evl_decoder *d) {
 const char *evl_decoder_error(const evl_decoder *d) { return d->error; }
 
 int evl_decoder_empty(const evl_decoder *d) {
-  return d->reader->ridx == -1 && d->reader->pos == d->reader->len;
+  return d->status == EVL_OK && d->reader->ridx == -1 &&
+         d->reader->pos == d->reader->len;
 }
 
 void evl_decoder_trim(evl_decoder *d) {
-  if (d->status != EVL_OK || !evl_decoder_empty(d)) return;
+  if (!evl_decoder_empty(d)) return;
   buffer_clear(&d->nodes);
   buffer_clear(&d->strings);
   if (d->fed > BUFFER_KEEP) {

@@ -11,6 +11,9 @@ struct evl_request {
   int status;
 };
 
+/* The mark of a request that had failed before. */
+#define BROKEN SIZE_MAX
+
 /* "$" or "*", up to 20 digits, CR LF. */
 enum { HEADER_SIZE = 24 };
 
@@ -159,9 +162,12 @@ void evl_request_sent(evl_request *r, size_t len) {
   if (r->sent == r->out.len) evl_request_clear(r);
 }
 
-size_t evl_request_mark(const evl_request *r) { return r->out.len; }
+size_t evl_request_mark(const evl_request *r) {
+  return r->status == EVL_OK ? r->out.len : BROKEN;
+}
 
 void evl_request_rewind(evl_request *r, size_t mark) {
+  if (mark == BROKEN) return;
   r->out.len = mark;
   r->status = EVL_OK;
 }

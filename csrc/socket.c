@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in prepare() */
@@ -74,6 +75,13 @@ int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why) {
 }
 
 int evl_socket_unix(const char *path, evl_socket **s, char *why) {
+  struct sockaddr_un address;
+
+  if (strlen(path) >= sizeof address.sun_path) {
+    *s = NULL; /* hiredis would cut it, and connect to another one */
+    explain(why, "the socket's path is too long");
+    return EVL_ECONNECT;
+  }
   return adopt(redisConnectUnixNonBlock(path), s, why);
 }
 

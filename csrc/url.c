@@ -160,9 +160,9 @@ static int parse_unix(span s, evl_url *url, const char **why) {
     if (status != EVL_OK) return status;
   }
   *why = "a socket's path must follow: unix:///path/to.sock";
-  if (span_len(s) < 2) return EVL_EINVAL;
   path.start = s.start;
   path.end = s.start = find(s, '?');
+  if (span_len(path) < 2) return EVL_EINVAL;
   if (s.start < s.end) {
     s.start++;
     *why = "behind ? only db=N, a database number, may follow";

@@ -214,31 +214,6 @@ describe("at the same time", function()
     client:close()
   end)
 
-  it("batches of two writers do not mix", function()
-    local name, size, rounds = "units", 500, 6
-    local processes = {}
-    for w = 1, 2 do
-      processes[w] = process("", string.format([[
-        for round = 1, %d do
-          local entries = {}
-          for i = 1, %d do entries[i] = { w = a, i = i } end
-          assert(log:add_many(entries))
-        end]], rounds, size), server.url, name, 1000, w)
-    end
-    for _, p in ipairs(processes) do
-      local output, status = p:finish()
-      assert.equal(0, status, output)
-    end
-    local entries = assert(eventlog.new(server.url, name):tail())
-    assert.equal(2 * rounds * size, #entries)
-    for i = 1, #entries, size do
-      for k = 0, size - 1 do
-        assert.same({ w = entries[i].fields.w, i = tostring(k + 1) },
-          entries[i + k].fields)
-      end
-    end
-  end)
-
   it("a follower that is slow gets what all others got", function()
     local s = scheduler.new()
     local client = eventlog.connect { url = server.url, driver = s.wait }

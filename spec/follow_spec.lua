@@ -2,6 +2,7 @@
 
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
+local peer = require "spec.support.peer"
 local redis = require "spec.support.redis"
 local scheduler = require "spec.support.scheduler"
 
@@ -80,7 +81,7 @@ describe("a follower", function()
   --- The ids by which Redis knows a named log's connections.
   local function connections(log)
     local ids = {}
-    for line in server:cli("CLIENT", "LIST"):gmatch("[^\n]+") do
+    for line in server:call("CLIENT", "LIST"):gmatch("[^\n]+") do
       if line:find(" name=" .. log.name .. " ", 1, true) then
         ids[#ids + 1] = line:match("id=(%d+)")
       end
@@ -162,7 +163,7 @@ describe("a follower", function()
       local name = new_name()
       local writer = eventlog.new(client, name, { max_length = max_length })
       local ids = add(writer, 1, size)
-      local held = tonumber(server:cli("XLEN", name))
+      local held = server:call("XLEN", name)
       local shown = math.min(held, max_length or held)
       local followers = {}
       for _, batch_size in ipairs { 1000, 7, 4, 1 } do
@@ -269,7 +270,7 @@ describe("a follower", function()
 
     it("begins after a deleted newest entry with tail_n_and_follow(0)", function()
       local log, ids = new_log(3)
-      server:cli("XDEL", log.name, ids[3], ids[2])
+      server:call("XDEL", log.name, ids[3], ids[2])
       local follower = log:tail_n_and_follow(0)
       assert.equal(0, #assert(follower:next(20)))
       add(log, 4, 4)
@@ -301,7 +302,7 @@ describe("a follower", function()
     assert(follower:next(20))
     assert(log:add { { "x", 1 }, { name, "\0\r\n" }, { "x", 2 }, { "x", 3 } })
     assert.same({ x = "3", [name] = "\0\r\n" }, follower:next(20)[1].fields)
-    server:cli("XADD", log.name, "*", "y", "1", "z", "", "y", "")
+    server:call("XADD", log.name, "*", "y", "1", "z", "", "y", "")
     assert.same({ y = "", z = "" }, follower:next(20)[1].fields)
   end)
 
@@ -336,6 +337,7 @@ describe("a follower", function()
 
     it("goes on where the server paused: before, in and after the greeting", function()
       local frozen = redis.start { tcp = true, config = "--requirepass secret" }
+      finally(function() frozen:stop() end)
       local log = eventlog.new({
         host = "127.0.0.1", port = frozen.port, password = "secret", db = 3,
         client_name = "paused",
@@ -356,7 +358,6 @@ describe("a follower", function()
       add(log, 6, 6)
       assert.same({ "6" }, catch_up(follower))
       log.client:close()
-      frozen:stop()
     end)
 
     it("goes on in the middle of a reply", function()
@@ -379,8 +380,24 @@ describe("a follower", function()
       fails("timeout", follower:next(0))
     end)
 
+    it("goes on while it connects, for as long as connect_timeout", function()
+      local deaf = peer.start({}, { tcp = true, deaf = true })
+      finally(function() deaf:stop() end)
+      local log = eventlog.new({ url = deaf.url, connect_timeout = 0.2 }, "deaf")
+      local follower, polls = log:tail_and_follow(), 0
+      local batch, err
+      repeat
+        batch, err = follower:next(polls % 2 * 0.01)
+        polls = polls + 1
+      until batch or err.kind ~= "timeout"
+      assert.is_true(polls > 2)
+      fails("connection", batch, err)
+      assert.equal(err, select(2, follower:next(0)))
+    end)
+
     it("says connection, not timeout, where the server does not move", function()
       local frozen = redis.start()
+      finally(function() frozen:stop() end)
       local log = eventlog.new({ url = frozen.url, timeout = 0.1 }, "frozen")
       local polled, waiter = log:tail_and_follow(), log:tail_and_follow()
       frozen:signal("STOP")
@@ -391,7 +408,6 @@ describe("a follower", function()
       fails("connection", batch, err)
       assert.equal(err, select(2, polled:next(0)))
       fails("connection", waiter:next())
-      frozen:stop()
     end)
   end)
 
@@ -487,7 +503,7 @@ describe("a follower", function()
   describe("that fails", function()
     it("returns a server's error again and again, and raises it in a loop", function()
       local name = new_name()
-      server:cli("SET", name, "a string")
+      server:call("SET", name, "a string")
       local log = eventlog.new(client, name)
       for _, follower in ipairs {
         log:tail_and_follow(), log:tail_n_and_follow(3),
@@ -508,6 +524,7 @@ describe("a follower", function()
 
     it("returns a lost connection again and again, and raises it in a loop", function()
       local lossy = redis.start()
+      finally(function() lossy:stop() end)
       local log = eventlog.new(lossy.url, "lossy")
       add(log, 1, 3)
       local looping, stepping, new =
@@ -517,7 +534,7 @@ describe("a follower", function()
       local ok, raised = pcall(function()
         for batch in looping do
           seen = seen + #batch
-          lossy:stop()
+          lossy:kill()
         end
       end)
       assert.is_false(ok)
@@ -640,8 +657,7 @@ describe("a follower", function()
       local batch = while_waiting(function()
         local woken = 0
         for _ = 1, 3 do
-          woken = woken + tonumber(server:cli("CLIENT", "UNBLOCK",
-            connections(log)[1]))
+          woken = woken + server:call("CLIENT", "UNBLOCK", connections(log)[1])
           s:sleep(0.02)
         end
         assert.equal(3, woken)
@@ -652,9 +668,9 @@ describe("a follower", function()
 
     it("goes on after entries that it has, or has not, were deleted", function()
       local batch = while_waiting(function()
-        server:cli("XDEL", log.name, ids[1])
+        server:call("XDEL", log.name, ids[1])
         -- One in a transaction comes and goes unseen.
-        server:cli("EVAL", [[
+        server:call("EVAL", [[
           local id = redis.call('XADD', KEYS[1], '*', 'i', 'gone')
           redis.call('XDEL', KEYS[1], id)]], 1, log.name)
         s:sleep(0.05)
@@ -672,7 +688,7 @@ describe("a follower", function()
       for _, entry in ipairs(assert(follower:next(20))) do
         left[#left + 1] = entry.fields.i
       end
-      for _, i in ipairs(deleted) do server:cli("XDEL", log.name, ids[i]) end
+      for _, i in ipairs(deleted) do server:call("XDEL", log.name, ids[i]) end
       repeat
         local batch = assert(follower:next(20))
         for _, entry in ipairs(batch) do left[#left + 1] = entry.fields.i end

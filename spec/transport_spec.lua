@@ -457,13 +457,13 @@ describe("a wait function", function()
 
   it("that never says ready gets an error of kind connection in the end", function()
     local stopped = redis.start()
+    finally(function() stopped:stop() end)
     local log = eventlog.new({ url = stopped.url, timeout = 0.05, driver =
       function() return false end }, "stalled")
     stopped:signal("STOP")
     assert.equal("unknown", fails("connection", log:add { i = 1 }).outcome)
     fails("connection", log:tail())
     fails("connection", log:tail_and_follow():next())
-    stopped:stop()
   end)
 
   describe("that raises", function()

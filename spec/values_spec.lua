@@ -321,7 +321,7 @@ describe("bytes", function()
     local size = 64 * 1024 * 1024
     local block = EVERY_BYTE .. "\r\n+" -- not of a length that buffers have
     local value = block:rep(math.ceil(size / #block)):sub(1, size)
-    local log = eventlog.new(client, "large", { ttl = 1000 })
+    local log = eventlog.new({ url = server.url, timeout = 60 }, "large", { ttl = 1000 })
     local id = assert(log:add { large = value, small = 1 })[1]
     assert.equal(size, server:call("EVAL",
       "return #redis.call('XRANGE', KEYS[1], '-', '+')[1][2][2]", 1, "large"))
@@ -331,5 +331,6 @@ describe("bytes", function()
     assert.equal("1", entries[1].fields.small)
     -- Not assert.equal: it would show them.
     assert(entries[1].fields.large == value, "other bytes came back")
+    log.client:close()
   end)
 end)

@@ -260,6 +260,37 @@ static void a_host_that_is_none_refuses(void **state) {
   assert_int_equal(lowest_free(), before);
 }
 
+/* A server whose queue is full answers nothing: the connection is under way.
+ * Then the server goes, and the connection is refused when it asks again. */
+static void a_connection_under_way_is_waited_for(void **state) {
+  enum { MANY = 16 };
+  peer *p = *state;
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s[MANY], *last;
+  int count = 0, status = EVL_OK;
+
+  bind_tcp(p);
+  assert_int_equal(listen(p->listener, 0), 0);
+  while (count < MANY && status == EVL_OK) {
+    assert_int_equal(start(p, &s[count], why), EVL_OK);
+    last = s[count++];
+    /* What is not connected at once never will be. */
+    evl_socket_wait(evl_socket_fd(last), 'w', 0.1);
+    status = evl_socket_finish(last, why);
+  }
+  if (status == EVL_AGAIN) {
+    assert_int_equal(evl_socket_finish(last, why), EVL_AGAIN);
+    close(p->listener);
+    p->listener = -1;
+    assert_int_equal(finish(last, why), EVL_ECONNECT);
+    assert_true(strlen(why) > 0);
+  }
+  while (count > 0)
+    evl_socket_free(s[--count]);
+  if (status == EVL_OK) skip(); /* a system that queues as it likes */
+  assert_int_equal(status, EVL_AGAIN);
+}
+
 /* A path of so many bytes, to be listened on or not. */
 static void make_path(peer *p, size_t len, char path[256]) {
   size_t start = strlen(p->dir);
@@ -629,6 +660,7 @@ int main(void) {
       BOTH(connects),
       BOTH(freeing_closes),
       ONE(a_port_without_server_refuses),
+      ONE(a_connection_under_way_is_waited_for),
       ONE(a_path_without_socket_refuses),
       ONE(a_socket_without_server_refuses),
       ONE(a_host_that_is_none_refuses),

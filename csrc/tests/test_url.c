@@ -152,6 +152,7 @@ static void refuses_what_is_no_url(void **state) {
       {LIT("unix://u:secret@tmp/r.sock")},
       {LIT("unix://u:secret%@/r.sock")},
       {LIT("unix:///r.sock?")},
+      {LIT("unix:///r.sock?1")},
       {LIT("unix:///r.sock?db")},
       {LIT("unix:///r.sock?db=")},
       {LIT("unix:///r.sock?db=x")},

@@ -63,23 +63,28 @@ local function expect_within(self, seconds)
 end
 
 --- Calls a transport's method until it is done, the caller's deadline passes
---- (nil, TIMEOUT), or the peer has not moved for too long.
+--- (nil, TIMEOUT), or the peer has not moved for too long. Waits may end early,
+--- so only the clock counts.
 local function move(self, method, argument, deadline, stalled)
   local stall_at = self.stall_at
   local limit = deadline and deadline < stall_at and deadline or stall_at
   local transport = self.transport
-  local done, kind, why
-  if argument then
-    done, kind, why = transport[method](transport, argument, limit, stall_at)
-  else
-    done, kind, why = transport[method](transport, limit, stall_at)
+  while true do
+    local done, kind, why
+    if argument then
+      done, kind, why = transport[method](transport, argument, limit, stall_at)
+    else
+      done, kind, why = transport[method](transport, limit, stall_at)
+    end
+    -- Somebody may have closed it while we waited: only now may the descriptor
+    -- go.
+    if self.aborted then return fail(self, "closed", "closed") end
+    if done then return true end
+    if done == nil then return fail(self, kind, why) end
+    local now = core.now()
+    if now >= stall_at then return fail(self, "connection", stalled) end
+    if now >= limit then return nil, TIMEOUT end
   end
-  -- Somebody may have closed it while we waited: only now may the descriptor go.
-  if self.aborted then return fail(self, "closed", "closed") end
-  if done then return true end
-  if done == nil then return fail(self, kind, why) end
-  if core.now() >= stall_at then return fail(self, "connection", stalled) end
-  return nil, TIMEOUT
 end
 
 --- The commands that open a session, in one request; nil where none is needed.

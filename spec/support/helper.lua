@@ -21,7 +21,7 @@ local SECONDS = 100
 
 --- Starts a program, the text `source`, which finds the arguments in `...` and
 --- loads what this process loads. Both its outputs are read with line() and
---- finish().
+--- finish(). What we ignore of signals it does not.
 function M.spawn(source, ...)
   local file = os.tmpname()
   local out = assert(io.open(file, "w"))
@@ -35,7 +35,8 @@ function M.spawn(source, ...)
   end
   for i, word in ipairs(words) do words[i] = redis.quote(word) end
   local pipe = assert(io.popen(string.format(
-    "timeout -k 1 %d sh -c 'echo $$; exec \"$@\" 2>&1' sh %s; echo \"exit $?\"",
+    "timeout -k 1 %d sh -c 'echo $$; exec \"$@\" 2>&1' sh " ..
+    "env --default-signal=INT,PIPE %s; echo \"exit $?\"",
     SECONDS, table.concat(words, " "))))
   return setmetatable({
     file = file, pipe = pipe, pid = tonumber(pipe:read("*l")),

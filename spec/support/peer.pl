@@ -34,7 +34,7 @@ if ($pid) {
   print "$pid\n";
   exit;
 }
-open STDOUT, '>', '/dev/null';
+open $_, '>', '/dev/null' for *STDOUT, *STDERR; # whoever reads ours need not wait
 alarm 120;
 
 if ($deaf) {

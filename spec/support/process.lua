@@ -9,7 +9,8 @@ Process.__index = Process
 local M = {}
 
 --- Starts a process that runs this code; `...` are the further arguments, as
---- strings. It finds modules as we do, and ends after a minute at the latest.
+--- strings. It finds modules as we do, and ends after two minutes at the
+--- latest.
 --- options.env: variables in front of the command, as the shell writes them.
 ---@param code string
 ---@param options { env: string? }?
@@ -20,7 +21,7 @@ function M.start(code, options, ...)
   assert(out:write(string.format("package.path, package.cpath = %q, %q ",
     package.path, package.cpath), code))
   assert(out:close())
-  local words = { options and options.env or "", "timeout 60", helper.lua, file }
+  local words = { options and options.env or "", "timeout 120", helper.lua, file }
   for i = 1, select("#", ...) do
     words[#words + 1] = redis.quote(tostring((select(i, ...))))
   end
