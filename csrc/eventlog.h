@@ -163,6 +163,12 @@ void evl_request_integer(evl_request *r, int64_t i);
 void evl_request_entry(evl_request *r, const char *head, size_t head_len,
                        size_t head_argc, const evl_field *fields, size_t count);
 
+/* The same, in two: a command whose argc arguments are encoded already, and an
+ * entry's fields as arguments: their count, then 2 for each field. */
+void evl_request_encoded(evl_request *r, const char *args, size_t len,
+                         size_t argc);
+void evl_request_fields(evl_request *r, const evl_field *fields, size_t count);
+
 /* The bytes still to be sent; good until the next call on r. */
 const char *evl_request_bytes(const evl_request *r, size_t *len);
 /* The first len of them are sent. */
@@ -254,6 +260,9 @@ typedef struct evl_socket evl_socket;
 enum { EVL_WHY_SIZE = 160 };
 int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why);
 int evl_socket_unix(const char *path, evl_socket **s, char *why);
+/* A socket that nothing ever comes from: to sleep in somebody's poller, until
+ * shutdown. */
+int evl_socket_silent(evl_socket **s, char *why);
 /* Closes it. */
 void evl_socket_free(evl_socket *s);
 

@@ -208,10 +208,16 @@ static int read_pairs(lua_State *L, lua_request *self, int entry,
   return 0;
 }
 
+/* What is appended before an entry's fields: a command, or with no head the
+ * fields' count. */
+typedef struct entry_head {
+  const char *bytes; /* NULL: none */
+  size_t len, argc;
+} entry_head;
+
 /* Appends the entry at the top of the stack; 0, or 2 with nil, message. */
-static int append_entry(lua_State *L, lua_request *self, const char *head,
-                        size_t head_len, size_t argc, int entry,
-                        size_t *widest) {
+static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
+                        int entry, size_t *fields) {
   size_t count = 0;
   int is_list, bad;
 
@@ -228,9 +234,41 @@ static int append_entry(lua_State *L, lua_request *self, const char *head,
                 : read_map(L, self, entry, &count);
   if (bad) return bad;
   if (count == 0) return bad_entry(L, entry, "has no fields");
-  evl_request_entry(self->request, head, head_len, argc, self->fields, count);
-  if (count > *widest) *widest = count;
+  if (head->bytes != NULL)
+    evl_request_entry(self->request, head->bytes, head->len, head->argc,
+                      self->fields, count);
+  else
+    evl_request_fields(self->request, self->fields, count);
+  *fields = count;
   return 0;
+}
+
+/* Appends the first n entries of the list at `list`. 0, with the most fields of
+ * one of them and the fields of all; or 2 with nil, message, and nothing
+ * appended. */
+static int append_entries(lua_State *L, lua_request *self,
+                          const entry_head *head, int list, int n,
+                          size_t *widest, size_t *all) {
+  size_t mark = evl_request_mark(self->request);
+  int i, bad = 0, top = lua_gettop(L);
+
+  *widest = *all = 0;
+  luaL_checkstack(L, 16, NULL);
+  for (i = 1; i <= n && !bad; i++) {
+    size_t fields = 0;
+
+    lua_settop(L, top);
+    lua_rawgeti(L, list, i);
+    bad = append_entry(L, self, head, i, &fields);
+    *all += fields;
+    if (fields > *widest) *widest = fields;
+  }
+  if (evl_request_status(self->request) != EVL_OK) {
+    evl_request_rewind(self->request, mark);
+    return luaL_error(L, "not enough memory");
+  }
+  if (bad) evl_request_rewind(self->request, mark);
+  return bad;
 }
 
 /* request:entries(head, argc, list, n) -> the most fields that one of them has,
@@ -239,30 +277,52 @@ static int append_entry(lua_State *L, lua_request *self, const char *head,
  */
 static int request_entries(lua_State *L) {
   lua_request *self = check(L, 1);
-  size_t head_len;
-  const char *head = luaL_checklstring(L, 2, &head_len);
-  size_t argc = (size_t)luaL_checkinteger(L, 3);
-  size_t mark = evl_request_mark(self->request), widest = 0;
-  int i, bad = 0, n;
+  entry_head head;
+  size_t widest, all;
+  int n, bad;
 
+  head.bytes = luaL_checklstring(L, 2, &head.len);
+  head.argc = (size_t)luaL_checkinteger(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   n = (int)luaL_checkinteger(L, 5);
-  luaL_checkstack(L, 16, NULL);
-  for (i = 1; i <= n && !bad; i++) {
-    lua_settop(L, 5);
-    lua_rawgeti(L, 4, i);
-    bad = append_entry(L, self, head, head_len, argc, i, &widest);
-  }
-  if (evl_request_status(self->request) != EVL_OK) {
-    evl_request_rewind(self->request, mark);
-    return luaL_error(L, "not enough memory");
-  }
-  if (bad) {
-    evl_request_rewind(self->request, mark);
-    return bad;
-  }
+  lua_settop(L, 5);
+  bad = append_entries(L, self, &head, 4, n, &widest, &all);
+  if (bad) return bad;
   lua_pushinteger(L, (lua_Integer)widest);
   return 1;
+}
+
+/* arguments(list, n) -> bytes, argc, widest: n entries as a script's arguments,
+ * each the count of its names and values, then these. Or nil, message. */
+static int request_arguments(lua_State *L) {
+  static const entry_head none = {NULL, 0, 0};
+  lua_request *self;
+  const char *bytes;
+  size_t len, widest, all;
+  int n = (int)luaL_checkinteger(L, 2), bad;
+
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  self = push_request(L);
+  bad = append_entries(L, self, &none, 1, n, &widest, &all);
+  if (bad) return bad;
+  bytes = evl_request_bytes(self->request, &len);
+  lua_pushlstring(L, bytes, len);
+  lua_pushinteger(L, (lua_Integer)(2 * all) + n);
+  lua_pushinteger(L, (lua_Integer)widest);
+  return 3;
+}
+
+/* request:encoded(args, argc): a command of arguments that head() and
+ * arguments() have encoded */
+static int request_encoded(lua_State *L) {
+  evl_request *r = binding_check_request(L, 1);
+  size_t len;
+  const char *args = luaL_checklstring(L, 2, &len);
+
+  evl_request_encoded(r, args, len, (size_t)luaL_checkinteger(L, 3));
+  if (evl_request_status(r) != EVL_OK) luaL_error(L, "not enough memory");
+  return 0;
 }
 
 /* request:clear(): empties it */
@@ -303,17 +363,15 @@ static int request_size(lua_State *L) {
 
 void binding_open_request(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"command", request_command},
-      {"entries", request_entries},
-      {"clear", request_clear},
-      {"bytes", request_bytes},
-      {"sent", request_sent},
-      {"size", request_size},
-      {NULL, NULL},
+      {"command", request_command}, {"entries", request_entries},
+      {"clear", request_clear},     {"bytes", request_bytes},
+      {"sent", request_sent},       {"encoded", request_encoded},
+      {"size", request_size},       {NULL, NULL},
   };
   static const luaL_Reg constructors[] = {
       {"request", request_new},
       {"head", request_head},
+      {"arguments", request_arguments},
       {NULL, NULL},
   };
 

@@ -46,6 +46,14 @@ static int socket_unix(lua_State *L) {
   return push_connected(L, evl_socket_unix(path, &self->socket, why), why);
 }
 
+/* silent() -> socket that nothing ever comes from, or nil, kind, why */
+static int socket_silent(lua_State *L) {
+  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  char why[EVL_WHY_SIZE] = "";
+
+  return push_connected(L, evl_socket_silent(&self->socket, why), why);
+}
+
 /* socket:fd() -> its descriptor, nil once closed */
 static int socket_fd(lua_State *L) {
   lua_socket *self = check(L);
@@ -120,10 +128,8 @@ void binding_open_socket(lua_State *L) {
       {"close", socket_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
-      {"tcp", socket_tcp},
-      {"unix", socket_unix},
-      {"wait", socket_wait},
-      {NULL, NULL},
+      {"tcp", socket_tcp},   {"unix", socket_unix}, {"silent", socket_silent},
+      {"wait", socket_wait}, {NULL, NULL},
   };
 
   binding_new_class(L, CLASS, methods, socket_close);

@@ -117,17 +117,39 @@ static void put_field(evl_request *r, const evl_field *field) {
   evl_request_string(r, bytes, len);
 }
 
+/* A command's header, and its first arguments, encoded already. */
+static void put_head(evl_request *r, const char *head, size_t len,
+                     size_t argc) {
+  char *p = len > SIZE_MAX / 4 ? NULL : reserve(r, HEADER_SIZE + len);
+
+  if (p != NULL)
+    used_up_to(r, put_bytes(put_header(p, '*', argc), head, len));
+  else
+    r->status = EVL_ENOMEM;
+}
+
+static void put_fields(evl_request *r, const evl_field *fields, size_t count) {
+  size_t i;
+
+  for (i = 0; i < count; i++)
+    put_field(r, &fields[i]);
+}
+
 void evl_request_entry(evl_request *r, const char *head, size_t head_len,
                        size_t head_argc, const evl_field *fields,
                        size_t count) {
-  char *p = reserve(r, HEADER_SIZE + head_len);
-  size_t i;
+  put_head(r, head, head_len, head_argc + 2 * count);
+  put_fields(r, fields, count);
+}
 
-  if (p == NULL) return;
-  p = put_header(p, '*', head_argc + 2 * count);
-  used_up_to(r, put_bytes(p, head, head_len));
-  for (i = 0; i < count; i++)
-    put_field(r, &fields[i]);
+void evl_request_encoded(evl_request *r, const char *args, size_t len,
+                         size_t argc) {
+  put_head(r, args, len, argc);
+}
+
+void evl_request_fields(evl_request *r, const evl_field *fields, size_t count) {
+  evl_request_integer(r, (int64_t)(2 * count));
+  put_fields(r, fields, count);
 }
 
 const char *evl_request_bytes(const evl_request *r, size_t *len) {

@@ -85,6 +85,17 @@ int evl_socket_unix(const char *path, evl_socket **s, char *why) {
   return adopt(redisConnectUnixNonBlock(path), s, why);
 }
 
+int evl_socket_silent(evl_socket **s, char *why) {
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+  *s = NULL;
+  if (fd < 0) {
+    explain(why, strerror(errno));
+    return EVL_ECONNECT;
+  }
+  return adopt(redisConnectFd(fd), s, why);
+}
+
 void evl_socket_free(evl_socket *s) {
   if (s == NULL) return;
   redisFree(s->context);

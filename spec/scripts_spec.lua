@@ -24,7 +24,7 @@ describe("a script", function()
 
   it("takes as many fields as the frontend gives it", function()
     local values = {}
-    for i = 1, 2 * scripts.add_with_ttl_fields do values[i] = tostring(i) end
+    for i = 1, 2 * scripts.MAX_FIELDS do values[i] = tostring(i) end
     local add = scripts.add_with_ttl
     local id = server:call("EVAL", add.body, 1, "log", 100000, "MAXLEN", "~", 10, "*",
       (table.unpack or unpack)(values))

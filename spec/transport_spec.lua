@@ -327,8 +327,11 @@ describe("a stream", function()
   it("may pause while it logs in, and at each byte of a reply", function()
     local says, all = {}, table.concat {
       "+OK\r\n", "+OK\r\n", -- AUTH, SELECT
+      -- Each page, and the look at the log behind it.
       resp { { "played", { entry, { "6-0", { "i", "2" } } } } },
+      resp { "6-0", "5-0", "2", "2", "0-0" },
       resp { { "played", { { "7-0", { "i", "3", "i", "4" } } } } },
+      resp "ok",
     }
     for byte in all:gmatch(".") do
       says[#says + 1] = "timeout"

@@ -6,6 +6,7 @@
 local core = require "eventlog.core"
 local Connection = require "eventlog.connection"
 local Error = require "eventlog.error"
+local Tokens = require "eventlog.tokens"
 local driver = require "eventlog.driver"
 local options = require "eventlog.options"
 
@@ -38,7 +39,10 @@ function M.new(target, level)
     in_use = weak_set(), -- connections
     followers = weak_set(),
     requests = {}, -- empty ones, to be used again
+    tokens = Tokens.new(),
     closed = false,
+    down = false,
+    next_attempt = 0, -- to reconnect while it is down, of core.now()
   }, Client)
 end
 
@@ -46,6 +50,29 @@ end
 ---@return boolean
 function M.is(target)
   return getmetatable(target) == Client
+end
+
+-- While the server is down, how many attempts to connect a second its followers
+-- make together.
+local ATTEMPTS = 15
+
+--- The server was found down, or answers again.
+function Client:note_down()
+  self.down = true
+end
+
+function Client:note_up()
+  self.down = false
+end
+
+--- Whether a follower may try to reconnect now: always when the server is up,
+--- else as often as all followers together may.
+function Client:may_reconnect()
+  local now = core.now()
+  if not self.down then return true end
+  if now < self.next_attempt then return false end
+  self.next_attempt = now + 1 / ATTEMPTS
+  return true
 end
 
 --- Tells on_event. An error in it is raised to whoever made it happen.
@@ -144,6 +171,19 @@ function Client:release(connection, log)
     self:tell("disconnected", log, "lost the connection to " ..
       Connection.address(self.settings))
   end
+end
+
+--- Suspends the caller for some seconds. Returns true, or nil, err.
+---@param seconds number
+function Client:pause(seconds)
+  if self.closed then return nil, closed_error() end
+  local transport, err = self.driver.open(self.settings)
+  if not transport then return nil, err end
+  local time = core.now() + seconds
+  local ok
+  ok, err = Connection.new(transport, self.settings):sleep_until(time)
+  transport:close()
+  return ok, err
 end
 
 --- An empty request; give it back when its replies have come.

@@ -143,6 +143,19 @@ function Connection:establish(deadline)
   return true
 end
 
+--- Before establish(): waits until a time of core.now(), or the deadline.
+--- Returns true, or nil, err: TIMEOUT where the deadline came first.
+function Connection:sleep_until(time, deadline)
+  while true do
+    if self.aborted then return fail(self, "closed", "closed") end
+    local now = core.now()
+    if now >= time then return true end
+    if deadline and now >= deadline then return nil, TIMEOUT end
+    local limit = deadline and deadline < time and deadline or time
+    self.transport:sleep(limit - now)
+  end
+end
+
 --- Begins to send a request, to which `replies` replies will come; the server
 --- may take `patience` seconds longer than usual. Returns true (what is left of
 --- it is sent by reply()); or nil, err. The request is the connection's until

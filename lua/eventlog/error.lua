@@ -25,7 +25,16 @@ local retriable_codes = {
   TRYAGAIN = true, UNBLOCKED = true,
 }
 
+-- What passes only when somebody does something about it.
+local lasting = { MISCONF = true, NOREPLICAS = true, OOM = true }
+
 local M = {}
+
+--- Whether it is worth to try again in a moment.
+---@param err eventlog.Error
+function M.passes(err)
+  return err.retriable and not lasting[err.code]
+end
 
 ---@param kind string
 ---@param message string
@@ -42,7 +51,9 @@ end
 ---@param text string
 ---@return eventlog.Error
 function M.from_server(text)
-  local err = M.new("server", (text:gsub("%c+", " ")))
+  local message = text:gsub("%c+", " ")
+  if message == "" then message = "the server answered an error without words" end
+  local err = M.new("server", message)
   err.code = text:match("^%u[%u%d_]*")
   err.retriable = retriable_codes[err.code] or
     text:find("max number of clients", 1, true) ~= nil

@@ -15,6 +15,7 @@
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
 ---   transport:idle()      whether it is open and nothing came unasked
+---   transport:sleep(seconds) before connect(); may end early
 ---   transport:shutdown()  wakes whoever waits in one of these
 ---   transport:close()     idempotent
 
@@ -50,6 +51,15 @@ local function repeat_until(self, method, argument, mode, deadline)
     if left <= 0 then return false end
     self.wait(socket:fd(), mode, left)
   end
+end
+
+--- Waits for a socket that nothing comes from.
+function Transport:sleep(seconds)
+  local socket, _, why = core.silent()
+  if not socket then error("eventlog: cannot sleep: " .. why, 0) end
+  self.socket = socket
+  self.wait(socket:fd(), "r", seconds)
+  self:close()
 end
 
 function Transport:connect(deadline)

@@ -27,22 +27,24 @@ local M = {}
 
 --- To where the last batch ended, or to the start; without a connection.
 local function go_back(self)
+  stages.detach(self)
   self.position = self.handed_out or "0-0" -- XREAD goes on after this
   self.first = not self.handed_out -- no batch was handed out yet
+  self.known = { -- for continuity.lua
+    index = self.handed_out_index,
+    first = self.known and self.known.first,
+    beginning = self.first,
+  }
   self.located = 0 -- entries before the first batch that are to come in it
-  self.stage = nil -- of the request that is under way
+  self.reset = nil -- to be reported on the next batch that has entries
+  self.clamp_state = nil
+  self.by_body = true -- scripts are sent whole until one was answered
   self.next_stage = self.first and stages.first(self.start) or stages.read
-  local connection = self.connection
-  if connection then
-    self.connection = nil
-    connection:close()
-    self.client:release(connection, self.log.name)
-  end
 end
 
 ---@param log eventlog.Log
 ---@param start table limit: of the last so many entries; after: those after
----  this id; both, one or neither
+---  this id; both, one or neither; id: the id that the caller gave
 ---@return eventlog.Follower
 function M.new(log, start)
   local self = setmetatable({
@@ -52,7 +54,10 @@ function M.new(log, start)
     batch_size = log.settings.batch_size,
     request = core.request(),
     handed_out = nil, -- the position behind the last batch; nil before one
-    caught_up = nil, -- whether that one reached the log's end
+    handed_out_index = nil, -- of its last entry, as in continuity.lua
+    caught_up = nil, -- whether it reached the log's end
+    was_answered = false, -- whether there ever was a connection that worked
+    retry = nil, -- while the connection is lost
     connection = nil,
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the coroutine that is in next()
@@ -74,14 +79,59 @@ local function finish(self, err)
   return nil, self.ended
 end
 
---- The request that was under way was answered: what became of it.
+--- A reply has come: a batch, or nothing yet, or nil, err.
 local function take(self, kind)
   if kind == "error" then
-    return nil, Error.from_server(self.connection.decoder:value())
+    local err = Error.from_server(self.connection.decoder:value())
+    if err.code ~= "NOSCRIPT" then return nil, err end
+    go_back(self) -- and send the script whole
+    return
   end
-  local stage = self.stage
-  self.stage = nil
-  return stage.take(self)
+  self.next_stage = nil
+  local batch, err = self.stage.take(self, kind)
+  if self.next_stage then self.stage = nil end
+  return batch, err
+end
+
+--- A number from 0 to 1 that differs between processes, and needs no seed.
+local function jitter()
+  return core.now() * 1e5 % 1
+end
+
+-- Seconds between attempts to reconnect, before jitter.
+local FIRST_DELAY, LONGEST_DELAY = 0.05, 0.5
+
+--- The connection is lost: what the follower does next. Returns nothing where
+--- it tries again, or err where it does not.
+local function plan_retry(self, err)
+  local now, client = core.now(), self.client
+  local retry = self.retry
+  if not self.was_answered or not Error.passes(err) then return err end
+  if not retry then
+    retry = { since = now, delay = FIRST_DELAY }
+    self.retry = retry
+  end
+  if now - retry.since > client.settings.reconnect_timeout then return err end
+  client:note_down()
+  retry.at = now + retry.delay * (0.5 + jitter() / 2)
+  retry.delay = math.min(2 * retry.delay, LONGEST_DELAY)
+  go_back(self)
+  client:tell("reconnecting", self.log.name, err.message)
+end
+
+--- Waits until it may try again. Returns true, or nil, err.
+local function wait_for_turn(self, connection, deadline)
+  local retry = self.retry
+  while retry and retry.at do
+    local ok, err = connection:sleep_until(retry.at, deadline)
+    if not ok then return nil, err end
+    if self.client:may_reconnect() then
+      retry.at = nil
+    else
+      retry.at = core.now() + FIRST_DELAY * (1 + jitter())
+    end
+  end
+  return true
 end
 
 --- A connection that is established, with a request under way; or nil, err.
@@ -94,8 +144,12 @@ local function attach(self, deadline)
   end
   local connection = self.connection
   local ok
-  ok, err = self.client:establish(connection, self.log.name, deadline)
-  if not ok then return nil, err end
+  if not connection:is_established() then
+    ok, err = wait_for_turn(self, connection, deadline)
+    if not ok then return nil, err end
+    ok, err = self.client:establish(connection, self.log.name, deadline)
+    if not ok then return nil, err end
+  end
   if not self.stage then
     ok, err = stages.ask(self, self.next_stage)
     if not ok then return nil, err end
@@ -125,21 +179,26 @@ local function advance(self, deadline)
   local err = self.caught_up and interrupted(self)
   if err then return nil, err end
   while true do
-    local connection
-    connection, err = attach(self, deadline)
-    if not connection then return nil, err end
     local limit = slice_end(self, deadline)
-    local kind, batch
-    kind, err = connection:reply(limit)
-    if kind then
-      batch, err = take(self, kind)
-      if batch or err then return batch, err end
-    elseif err.kind ~= "timeout" or limit == deadline then
-      return nil, err
-    else
-      err = interrupted(self)
-      if err then return nil, err end
+    local connection, kind, batch
+    connection, err = attach(self, limit)
+    if connection then kind, err = connection:reply(limit) end
+    if kind then batch, err = take(self, kind) end
+    if kind and not err then
+      self.was_answered = true
+      if self.retry then
+        self.retry = nil
+        self.client:note_up()
+      end
     end
+    if batch then return batch end
+    if err and err.kind == "timeout" then
+      if limit == deadline then return nil, err end
+      err = interrupted(self)
+    elseif err then
+      err = plan_retry(self, err)
+    end
+    if err then return nil, err end
   end
 end
 
@@ -174,6 +233,7 @@ function Follower:next(timeout)
     local last = batch[#batch]
     if last then self.last_id = last.id end
     self.handed_out, self.first = self.position, false
+    self.handed_out_index = self.known.index
     self.caught_up = batch.caught_up
     self.caller = nil
     return batch

@@ -5,6 +5,7 @@ local core = require "eventlog.core"
 local Follower = require "eventlog.follower"
 local Reader = require "eventlog.reader"
 local Writer = require "eventlog.writer"
+local once_writer = require "eventlog.once_writer"
 local options = require "eventlog.options"
 local scripts = require "eventlog.scripts"
 
@@ -30,7 +31,7 @@ end
 ---@field max_length integer? how many entries the log shows at most; 0: all
 ---@field ttl number? seconds without an add after which the log goes; 0: never
 ---@field batch_size integer? the most entries in a batch, and in a page of a read
----@field idempotent boolean?
+---@field idempotent boolean? whether add retries by itself, and lands once
 ---@field on_gap "report"|"error"|nil
 
 local M = {}
@@ -47,7 +48,8 @@ function M.new(client, name, log_options, level)
     name = name,
     client = client,
     settings = settings,
-    writer = Writer.new(client, name, settings),
+    writer = settings.idempotent and once_writer.new(client, name, settings) or
+      Writer.new(client, name, settings),
   }, Log)
 end
 
@@ -79,6 +81,20 @@ function Log:add_many(entries)
       "other keys; for a single entry use add")
   end
   local ids, err = self.writer:add(entries, n, 2)
+  return ids, err
+end
+
+--- Adds entries, as add does, but only while the log's last id is this one.
+--- Otherwise nil, err of kind "conflict", with the log's err.last_id.
+---@param last_id string as log:last_id() returned it
+---@param ... eventlog.NewEntry
+---@return string[]|nil ids
+---@return eventlog.Error? err
+function Log:add_if(last_id, ...)
+  last_id = options.id(last_id, 2)
+  self.conditional = self.conditional or
+    once_writer.new(self.client, self.name, self.settings)
+  local ids, err = self.conditional:add({ ... }, select("#", ...), 2, last_id)
   return ids, err
 end
 
@@ -152,14 +168,15 @@ end
 ---@return string|nil id
 ---@return eventlog.Error? err
 function Log:last_id()
-  return read(self, "script", "string", scripts.last_id)
+  return read(self, "script", "string", scripts.last_id, self.name)
 end
 
 --- Deletes the log. Returns whether there was one.
 ---@return boolean|nil deleted
 ---@return eventlog.Error? err
 function Log:delete()
-  local count, err = read(self, "script", "integer", scripts.delete)
+  local count, err = read(self, "script", "integer", scripts.delete, self.name,
+    once_writer.tokens_key(self.name))
   if not count then return nil, err end
   return count > 0
 end
@@ -193,6 +210,7 @@ function Log:tail_from_and_follow(id)
   return follow(self, {
     limit = self.settings.max_length,
     after = core.id_prev(id) or "0-0",
+    id = id,
   })
 end
 
@@ -201,7 +219,8 @@ end
 ---@param id string "<ms>-<seq>" or "<ms>"
 ---@return eventlog.Follower follower
 function Log:tail_after_and_follow(id)
-  return follow(self, { after = options.id(id, 2) })
+  id = options.id(id, 2)
+  return follow(self, { after = id, id = id })
 end
 
 return M

@@ -56,13 +56,15 @@ function Reader:value(expected, ...)
   return self.connection:reject("protocol", "the reply is not " .. (...) .. "'s")
 end
 
---- A script on the log, sent whole where the server has forgotten it.
+--- A script on keys, the log first; sent whole where the server has forgotten
+--- it.
 ---@param expected string the reply's type
 ---@param script table of scripts.lua
-function Reader:script(expected, script)
-  local value, err = self:value(expected, "EVALSHA", script.sha, 1, self.name)
+function Reader:script(expected, script, ...)
+  local keys = select("#", ...)
+  local value, err = self:value(expected, "EVALSHA", script.sha, keys, ...)
   if err and err.code == "NOSCRIPT" then
-    return self:value(expected, "EVAL", script.body, 1, self.name)
+    return self:value(expected, "EVAL", script.body, keys, ...)
   end
   return value, err
 end

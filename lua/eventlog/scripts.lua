@@ -18,9 +18,9 @@ redis.call('XDEL', KEYS[1], id)
 return set]],
 }
 
---- How many fields an entry may have to go through add_with_ttl: unpack() in
+--- How many fields an entry may have to go through a script: unpack() in
 --- Redis's Lua gives up near 8000 values.
-M.add_with_ttl_fields = 1000
+M.MAX_FIELDS = 3900
 
 -- In MULTI the last XADDs of a unit could fail where the ids run out near 2^64,
 -- with the first ones added. Two scripts around them see to it that then all
@@ -69,6 +69,91 @@ for _, entry in ipairs(unit) do redis.call('XDEL', KEYS[1], entry[1]) end
 return set]=],
 }
 
+--- Adds a unit of entries once, however often it is sent, and perhaps only while
+--- the log's last id is the expected one. Answers "ok" and the ids; or
+--- "conflict" and the last id.
+--- KEYS[2]: the hash of tokens. A writer has few slots, each for one add at a
+--- time: a field of the hash holds the number of the slot's last add, when it
+--- came, and its ids. The next add of a slot replaces it; what is of writers
+--- long gone is swept away a little at a time.
+--- ARGV: slot, or '' for no token; its number; ms that a token is kept; 1 to
+--- sweep; the expected last id, or ''; the TTL in ms, or 0; max_length, or 0; for
+--- each entry how many names and values it has, then these.
+M.add_once = {
+  sha = "2afa1bd4bc342c76761274f6b2a6f10aef4ee849",
+  body = [=[
+local slot, number, keep, sweep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
+local log, tokens = KEYS[1], KEYS[2]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+if slot ~= '' then
+  local held = redis.call('HGET', tokens, slot)
+  local of, ids = string.match(held or '', '^(%d+) %d+ (.*)$')
+  if of == number then
+    local answer = {'ok'}
+    for id in string.gmatch(ids, '%S+') do answer[#answer + 1] = id end
+    return answer
+  end
+  if of and tonumber(of) > tonumber(number) then
+    return redis.error_reply('ERR an add that came too late')
+  end
+end
+local entries, at = 0, 8
+while at <= #ARGV do
+  entries = entries + 1
+  at = at + 1 + ARGV[at]
+end
+local last = '0-0'
+if redis.call('EXISTS', log) == 1 then
+  local info = redis.pcall('XINFO', 'STREAM', log)
+  if info.err then return info end
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+end
+if expected ~= '' and expected ~= last then return {'conflict', last} end
+local seq = string.match(last, '^18446744073709551615%-(%d+)$')
+if seq and #seq == 20 and
+  seq > string.format('184467%014.0f', 44073709551615 - entries) then
+  return redis.error_reply('ERR the log has too few ids left')
+end
+local answer = {'ok'}
+at = 8
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  local id
+  if max_length == '0' then
+    id = redis.pcall('XADD', log, '*', unpack(ARGV, at + 1, at + count))
+  else
+    id = redis.pcall('XADD', log, 'MAXLEN', '~', max_length, '*',
+      unpack(ARGV, at + 1, at + count))
+  end
+  if type(id) == 'table' then return id end
+  answer[#answer + 1] = id
+  at = at + 1 + count
+end
+if ttl ~= '0' then redis.call('PEXPIRE', log, ttl) end
+if slot == '' then return answer end
+redis.call('HSET', tokens, slot,
+  number .. ' ' .. now .. ' ' .. table.concat(answer, ' ', 2))
+if redis.call('PTTL', tokens) < keep then
+  redis.call('PEXPIRE', tokens, 2 * keep)
+end
+if sweep == '1' then
+  local scan = redis.call('HSCAN', tokens,
+    redis.call('HGET', tokens, 'sweep') or '0', 'COUNT', 100)
+  for i = 1, #scan[2], 2 do
+    local since = string.match(scan[2][i + 1], '^%d+ (%d+) ')
+    if since and now - since > keep then
+      redis.call('HDEL', tokens, scan[2][i])
+    end
+  end
+  redis.call('HSET', tokens, 'sweep', scan[1])
+end
+return answer]=],
+}
+
 --- The id that was generated last; "0-0" where there is no log. Taken here
 --- because XINFO also answers the whole first and last entry.
 M.last_id = {
@@ -82,12 +167,31 @@ for i = 1, #info, 2 do
 end]],
 }
 
---- Deletes the log, and nothing that is none: 1 or 0.
+--- Where the log stands, for continuity.lua; "ok" where the entry ARGV[1] is
+--- there and ARGV[2] is '0': the common case, and a third cheaper.
+M.state = {
+  sha = "4b41518b878176d3617e0db993843eaa6df67330",
+  body = [=[
+local last = redis.pcall('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if last.err then return last end
+if #last == 1 and ARGV[2] == '0' then return 'ok' end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', '', '0', '0', ''} end
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local of = {}
+for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+local first = of['first-entry']
+return {of['last-generated-id'], first and first[1] or '',
+  tostring(of['length']), tostring(of['entries-added'] or ''),
+  of['max-deleted-entry-id'] or ''}]=],
+}
+
+--- Deletes the log with its tokens, KEYS[2], and nothing that is no log: 1 or 0.
 M.delete = {
-  sha = "5143b6cb6c4dd7a9d686b22e1a662c0d9dc4b906",
+  sha = "4018969c74403d7aa35a137fcc111f73973831c0",
   body = [[
 local length = redis.pcall('XLEN', KEYS[1])
 if type(length) == 'table' then return length end
+redis.call('UNLINK', KEYS[2])
 return redis.call('UNLINK', KEYS[1])]],
 }
 

@@ -8,6 +8,7 @@
 ---   stream:connect(timeout)     -> true | nil, "timeout" | nil, why
 ---   stream:send(bytes, timeout) -> true | nil, why (it sends all, or fails)
 ---   stream:receive(timeout)     -> bytes | nil, "timeout" | nil, why
+---   stream:sleep(seconds)
 ---   stream:close()
 ---   stream:is_reused(), stream:keep(size): where it has a pool
 --- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
@@ -53,6 +54,10 @@ function Transport:receive(decoder, deadline)
   if bytes then return decoder:feed(bytes) end
   if why == "timeout" then return false end
   return lost(why)
+end
+
+function Transport:sleep(seconds)
+  self.stream:sleep(seconds)
 end
 
 function Transport:is_reused()

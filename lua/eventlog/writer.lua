@@ -106,7 +106,7 @@ local function encode(self, request, entries, n)
     local call = self.by_sha
     local widest, message = request:entries(call.bytes, call.argc, entries, 1)
     if not widest then return nil, message end
-    if widest <= scripts.add_with_ttl_fields then return 1, take_id end
+    if widest <= scripts.MAX_FIELDS then return 1, take_id end
     request:clear()
   end
   return encode_unit(self, request, entries, n)

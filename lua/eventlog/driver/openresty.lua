@@ -80,6 +80,10 @@ function Stream:receive(timeout)
   return self.socket:receiveany(CHUNK)
 end
 
+function Stream:sleep(seconds) -- luacheck: no self
+  ngx.sleep(math.min(seconds, M.slice))
+end
+
 --- Gives the connection to nginx's pool.
 function Stream:keep(size)
   local ok = self.socket:setkeepalive(IDLE_MS, size)
