@@ -87,7 +87,8 @@ end
 
 describe("a server that cannot be reached", function()
   it("is a connection error, at once", function()
-    local dir = redis.sh("mktemp -d && : >$(ls -td /tmp/tmp.* | head -1)/file")
+    local dir = redis.sh("mktemp -d")
+    redis.sh(": >%s/file", dir)
     finally(function() redis.sh("rm -rf %s", dir) end)
     local port = redis.free_port()
     for _, target in ipairs {
