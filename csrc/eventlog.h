@@ -120,8 +120,9 @@ size_t evl_integer_format(int64_t i, char buf[EVL_NUMBER_SIZE]);
 
 /* --- where a server is --------------------------------------------------- */
 
-/* A URL taken apart. Strings are NUL-terminated, percent-decoded, and belong
- * to the evl_url; NULL where the URL does not have that part. */
+/* A URL taken apart. Strings are NUL-terminated and belong to the evl_url; NULL
+ * where the URL does not have that part. User and password are percent-decoded.
+ */
 typedef struct evl_url {
   char *host, *path, *username, *password;
   int port; /* 0: not given */
@@ -266,7 +267,7 @@ int evl_socket_silent(evl_socket **s, char *why);
 /* Closes it. */
 void evl_socket_free(evl_socket *s);
 
-/* -1 once closed. */
+/* Good until free. */
 int evl_socket_fd(const evl_socket *s);
 /* EVL_OK: connected. EVL_AGAIN: not yet, wait until it can be written.
  * EVL_ECONNECT: why says so. */

@@ -31,9 +31,11 @@ static size_t format_u64(uint64_t value, char *buf) {
 }
 
 int evl_id_parse(const char *s, size_t len, evl_id *id) {
-  const char *end = s + len;
+  const char *end;
   evl_id parsed = {0, 0};
 
+  if (len == 0) return EVL_EINVAL;
+  end = s + len;
   if (parse_u64(&s, end, &parsed.ms) != EVL_OK) return EVL_EINVAL;
   if (s < end) {
     if (*s++ != '-') return EVL_EINVAL;

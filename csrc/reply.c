@@ -33,6 +33,9 @@ typedef struct node {
 
 enum { TYPE_BITS = 3, TYPE_MASK = 7 };
 
+/* How deep replies may be nested: no command's goes beyond 5. */
+enum { DEEPEST = 8 };
+
 struct evl_decoder {
   redisReader *reader;
   buffer nodes; /* of node */
@@ -77,7 +80,9 @@ static void *create_array(const redisReadTask *task, array_size count) {
   evl_item_type type =
       task->type == REDIS_REPLY_ARRAY ? EVL_ITEM_ARRAY : EVL_ITEM_OTHER;
 
-  return add_node(task->privdata, type, (uint64_t)count, 0);
+  /* Nobody reads the length of what is no array. */
+  return add_node(task->privdata, type,
+                  type == EVL_ITEM_ARRAY ? (uint64_t)count : 0, 0);
 }
 
 static void *create_integer(const redisReadTask *task, long long value) {
@@ -180,6 +185,10 @@ int evl_decoder_next(evl_decoder *d) {
     d->strings.len = 0;
   }
   if (redisReaderGetReply(d->reader, &reply) != REDIS_OK) return fail(d);
+  if (d->reader->ridx > DEEPEST) { /* hiredis 1.x takes any depth */
+    strcpy(d->error, "nested too deep");
+    return d->status = EVL_EPROTOCOL;
+  }
   return reply != NULL ? EVL_OK : EVL_AGAIN;
 }
 

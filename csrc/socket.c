@@ -77,8 +77,10 @@ int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why) {
 int evl_socket_unix(const char *path, evl_socket **s, char *why) {
   struct sockaddr_un address;
 
-  if (strlen(path) >= sizeof address.sun_path) {
-    *s = NULL; /* hiredis would cut it, and connect to another one */
+  /* hiredis would cut it, and connect to another one; of one that just fits it
+   * leaves the last byte as it was. */
+  if (strlen(path) >= sizeof address.sun_path - 1) {
+    *s = NULL;
     explain(why, "the socket's path is too long");
     return EVL_ECONNECT;
   }

@@ -174,7 +174,7 @@ static int parse_unix(span s, evl_url *url, const char **why) {
 
 int evl_url_parse(const char *text, size_t len, evl_url *url,
                   const char **why) {
-  span s = {text, text + len};
+  span s = {text, len > 0 ? text + len : text};
   int status = EVL_EINVAL;
 
   memset(url, 0, sizeof *url);

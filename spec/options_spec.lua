@@ -21,7 +21,7 @@ local client_options = {
   url = { "string", "", "redis", "http://h", "redis://h\0", "tcp://h:1" },
   host = { "string", "", "h\0" },
   port = { "number", 0, 65536, NEGATIVE, FRACTION, NAN, INF },
-  path = { "string", "", "/p\0", "/" .. ("p"):rep(107) },
+  path = { "string", "", "/p\0", "/" .. ("p"):rep(106) },
   username = { "string", "" },
   password = { "string", "" },
   db = { "number", NEGATIVE, FRACTION, NAN, INF, 2 ^ 31 },
@@ -109,7 +109,7 @@ describe("eventlog.connect", function()
       { "path", { url = "unix:///p", path = "/p" } },
       { "path", { path = "/p", host = "h" } },
       { "path", { path = "/p", port = 1 } },
-      { "path", { url = "unix:///" .. ("p"):rep(107) } },
+      { "path", { url = "unix:///" .. ("p"):rep(106) } },
     } do
       names(misuse(eventlog.connect, case[2]), case[1], "twice")
     end
@@ -119,7 +119,7 @@ describe("eventlog.connect", function()
     for _, options in ipairs {
       {}, { port = 1 }, { port = 65535 }, { db = 0 }, { pool_size = 0 },
       { spin = 0 }, { timeout = 0.001, connect_timeout = 0.001 },
-      { reconnect_timeout = 86400 }, { path = "/" .. ("p"):rep(106) },
+      { reconnect_timeout = 86400 }, { path = "/" .. ("p"):rep(105) },
       { driver = "blocking" }, { driver = nothing, on_event = nothing },
       { username = "\0\r\n", password = " \255" }, { client_name = "!~" },
       { url = "redis://h", db = 2, password = "p" }, { url = "unix:///p", db = 2 },

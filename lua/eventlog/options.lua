@@ -8,6 +8,8 @@ local M = {}
 -- Numbers up to here are exact in every Lua, whole ones included.
 local MAX_INTEGER = 2 ^ 53
 
+local LONGEST_PATH = 106
+
 --- Raises. Levels are those of error(): 1 is the function that calls this one,
 --- 2 its caller. Those of the functions below are the same.
 local function misuse(level, ...)
@@ -45,10 +47,10 @@ function checks.text(value)
   return nil, "a string, neither empty nor with a NUL byte"
 end
 
---- sun_path's 108 bytes are Linux's, with the NUL; other systems have fewer.
+--- As evl_socket_unix, for Linux; other systems have less room.
 function checks.path(value)
-  if checks.text(value) and #value < 108 then return value end
-  return nil, "a socket's path, of at most 107 bytes"
+  if checks.text(value) and #value <= LONGEST_PATH then return value end
+  return nil, "a socket's path, of at most " .. LONGEST_PATH .. " bytes"
 end
 
 --- What CLIENT SETNAME takes: printable, without spaces.
@@ -209,7 +211,7 @@ function M.client(target, level)
       misuse(level + 1, 'option "path" goes with neither "host" nor "port"')
     end
     if not checks.path(settings.path) then
-      misuse(level + 1, 'option "path" must be of at most 107 bytes')
+      misuse(level + 1, 'option "path" must be of at most %d bytes', LONGEST_PATH)
     end
   else
     settings.host = settings.host or "127.0.0.1"
