@@ -104,13 +104,16 @@ describe("a signal", function()
       local url, pid = ...
       local big = ("x"):rep(2 ^ 24)
       local asked
-      local log = eventlog.new({ url = url, driver = function(fd, mode, timeout)
+      local function wait(fd, mode, timeout)
         if asked and mode == "w" then
           os.execute("kill -KILL " .. pid) -- in the middle of a request
           asked = nil
         end
         return core.wait(fd, mode, timeout)
-      end }, "log")
+      end
+      local log = eventlog.new({
+        url = url, driver = wait, reconnect_timeout = 0.1,
+      }, "log")
       assert(log:add { i = 1 })
       local follower = log:tail_and_follow()
       assert(follower:next())
@@ -385,7 +388,7 @@ describe("a client", function()
   it("tells on_event what it connected to, and what it lost", function()
     local events = {}
     local client = eventlog.connect {
-      url = server.url, on_event = function(event)
+      url = server.url, reconnect_timeout = 0.1, on_event = function(event)
         assert.equal("string", type(event.message))
         assert.not_matches("\n", event.message)
         events[#events + 1] = event.kind .. " " .. tostring(event.log)
