@@ -196,6 +196,15 @@ describe("examples/openresty", function()
     end))
   end)
 
+  it("says so when there is nothing new, and so notices who has gone", function()
+    -- Gone before nginx looked for it: only writing to them shows it.
+    redis.sh("for i in $(seq 20); do curl -s --max-time 0.01 %s/events; done; true", url)
+    assert.equal(": nothing new", read("", ": nothing new"):match("[^\n]*$"))
+    assert.is_true(helper.eventually(function()
+      return redis_cli("INFO clients"):match("blocked_clients:(%d+)") == "0"
+    end))
+  end)
+
   it("ends on Ctrl-C, and leaves nothing behind", function()
     local mine = redis.sh("mktemp -d")
     local run = io.popen("echo $$; TMPDIR=" .. mine .. " exec examples/openresty/run 2>&1")

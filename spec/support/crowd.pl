@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # Many HTTP clients at once, for specs.
 #   crowd.pl abort  ADDRESS PATH COUNT
-#     asks COUNT times, 20 at once, and goes away after 0 to 20 ms.
+#     asks COUNT times, 20 at once, and goes away 0 to 20 ms after the answer
+#     has begun.
 #   crowd.pl follow ADDRESS PATH COUNT LAST
 #     COUNT clients read Server-Sent Events until each has seen one whose data
 #     has the text LAST. Prints "open" once each has the head of its answer,
@@ -31,12 +32,23 @@ sub ask {
 
 if ($what eq 'abort') {
   srand 1;
-  my @open;
-  my $asked = 0;
-  while ($asked < $count or @open) {
-    push @open, [ask(), time + rand 0.02] if $asked < $count and @open < 20;
-    $asked++ if $asked < $count;
-    @open = grep { $_->[1] > time or !close $_->[0] } @open;
+  my $waiting = IO::Select->new;
+  my ($asked, %leave_at) = 0;
+  while ($asked < $count or $waiting->count) {
+    if ($asked < $count and $waiting->count < 20) {
+      $waiting->add(ask());
+      $asked++;
+    }
+    for my $socket ($waiting->can_read(0)) {
+      sysread $socket, my $text, 65536 or die 'nginx hung up first';
+      $leave_at{$socket} ||= time + rand 0.02;
+    }
+    for my $socket ($waiting->handles) {
+      next if !$leave_at{$socket} or $leave_at{$socket} > time;
+      $waiting->remove($socket);
+      delete $leave_at{$socket};
+      close $socket;
+    }
     select undef, undef, undef, 0.001;
   }
   exit;
