@@ -105,6 +105,12 @@ describe("examples/openresty", function()
     end
   end)
 
+  it("begins anew, and says so, where the log is another one than it was", function()
+    local id = add("n=1")
+    assert.matches("event: gap\ndata: \n\nid: " .. id .. "\ndata: {\"n\":\"1\"}",
+      read("-H 'Last-Event-ID: 99999999999999-0'", '"1"'), 1, true)
+  end)
+
   it("says what is wrong with what it is sent", function()
     local function refuses(expected, text, arguments)
       local status, body = ask(arguments)

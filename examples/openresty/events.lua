@@ -71,6 +71,12 @@ local function stream()
   end
   -- The first batch always comes, if Redis does.
   local batch, err = follower:next()
+  local lost = batch and batch.reset
+  if lost then -- the log is another one than the browser knew
+    follower:close()
+    follower = follow(nil)
+    batch, err = follower:next()
+  end
   if not batch then return refuse(503, "%s", tostring(err)) end
 
   ngx.header.content_type = "text/event-stream"
@@ -79,8 +85,9 @@ local function stream()
   -- An id without data is only kept: who has seen nothing yet misses nothing.
   local text = "retry: 1000\n" .. (last_id and "\n" or "id: 0-0\n\n")
   repeat
-    if batch and (batch.reset or batch.gap) then
-      text = text .. "event: gap\ndata: \n\n" -- some are lost: the page says so
+    if lost or batch and (batch.gap or batch.reset) then
+      lost = nil
+      text = text .. "event: gap\ndata: \n\n" -- the page says so
     end
     text = text .. (batch and events(batch) or ": nothing new\n\n")
     if not (ngx.print(text) and ngx.flush(true)) then break end -- it went away
