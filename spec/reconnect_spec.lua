@@ -1,0 +1,165 @@
+--- Followers that go on when their connection does not.
+
+local eventlog = require "eventlog"
+local redis = require "spec.support.redis"
+local scheduler = require "spec.support.scheduler"
+
+describe("a follower", function()
+  local server, log, events
+
+  before_each(function()
+    server = redis.start { config = "--appendonly yes --appendfsync always" }
+    events = {}
+    log = eventlog.new({
+      url = server.url, timeout = 1,
+      on_event = function(event) events[#events + 1] = event.kind end,
+    }, "log")
+  end)
+
+  after_each(function() server:stop() end)
+
+  --- Adds i on the server itself.
+  local function add(i) server:call("XADD", "log", "*", "i", i) end
+
+  --- The numbers of the next batch.
+  local function numbers(follower)
+    local batch = assert(follower:next(20))
+    local list = {}
+    for _, entry in ipairs(batch) do list[#list + 1] = entry.fields.i end
+    return table.concat(list, " ")
+  end
+
+  local ways = {
+    { "is killed by CLIENT KILL", function() server:call("CLIENT", "KILL", "TYPE", "normal") end },
+    { "is woken by CLIENT UNBLOCK with an error", function()
+      for id in server:call("CLIENT", "LIST"):gmatch("id=(%d+)[^\n]* cmd=xread") do
+        server:call("CLIENT", "UNBLOCK", id, "ERROR")
+      end
+    end },
+    { "dies with the server, which starts again", function()
+      server:kill()
+      server:launch()
+    end },
+    { "dies with the server, which loads for a while", function()
+      server:kill()
+      server:launch()
+      server:call("CLIENT", "PAUSE", 300)
+    end },
+  }
+
+  for _, way in ipairs(ways) do
+    it("misses nothing and repeats nothing when its connection " .. way[1], function()
+      add(1)
+      local follower = log:tail_and_follow()
+      assert.equal("1", numbers(follower))
+      for i = 2, 4 do
+        follower:next(0) -- an XREAD waits
+        way[2]()
+        add(i)
+        assert.equal(tostring(i), numbers(follower))
+      end
+      local _, err = follower:next(0)
+      assert.equal("timeout", err.kind)
+      local told = {}
+      for _, kind in ipairs(events) do told[kind] = true end
+      assert.is_true(told.reconnecting and told.connected)
+    end)
+  end
+
+  it("polls, and comes back, while the server is down", function()
+    add(1)
+    local follower = log:tail_and_follow()
+    assert.equal("1", numbers(follower))
+    server:kill()
+    for _ = 1, 20 do
+      local _, err = follower:next(0)
+      assert.equal("timeout", err.kind)
+    end
+    server:launch()
+    add(2)
+    assert.equal("2", numbers(follower))
+  end)
+
+  it("goes on after a server that stalled", function()
+    add(1)
+    local follower = log:tail_and_follow()
+    assert.equal("1", numbers(follower))
+    server:signal("STOP")
+    local _, err = follower:next(7) -- BLOCK and timeout, and it finds out
+    assert.equal("timeout", err.kind)
+    server:signal("CONT")
+    add(2)
+    assert.equal("2", numbers(follower))
+  end)
+
+  it("gives up after reconnect_timeout, and fails at once on what stays", function()
+    local short = eventlog.new({ url = server.url, reconnect_timeout = 0.3 }, "log")
+    add(1)
+    local follower = short:tail_and_follow()
+    assert.equal("1", numbers(follower))
+    server:kill()
+    local batch, err = follower:next()
+    assert.is_nil(batch)
+    assert.equal("connection", err.kind)
+    assert.equal(err, select(2, follower:next()))
+    server:launch()
+    follower = log:tail_and_follow()
+    assert.equal("1", numbers(follower))
+    server:call("DEL", "log")
+    server:call("SET", "log", "x")
+    assert.equal("WRONGTYPE", select(2, follower:next()).code)
+  end)
+
+  it("is woken by close() while it waits to try again", function()
+    add(1)
+    local s = scheduler.new()
+    log = eventlog.new({ url = server.url, driver = s.wait }, "log")
+    local follower = log:tail_and_follow()
+    local kinds = {}
+    s:spawn(function()
+      assert(follower:next())
+      server:kill()
+      local _, err = follower:next()
+      kinds[#kinds + 1] = err.kind
+    end)
+    s:spawn(function()
+      s:sleep(1)
+      follower:close()
+    end)
+    s:run(30)
+    assert.same({ "closed" }, kinds)
+  end)
+
+  it("comes back with a hundred others, and without a stampede", function()
+    add(1)
+    local attempts = 0
+    local s = scheduler.new()
+    local client = eventlog.connect {
+      url = server.url, driver = s.wait,
+      on_event = function(event)
+        if event.kind == "reconnecting" then attempts = attempts + 1 end
+      end,
+    }
+    local seen, attached = 0, 0
+    for _ = 1, 100 do
+      local follower = eventlog.new(client, "log"):tail_and_follow()
+      s:spawn(function()
+        assert(follower:next())
+        attached = attached + 1
+        local batch = assert(follower:next())
+        seen = seen + #batch
+      end)
+    end
+    s:spawn(function()
+      while attached < 100 do s:sleep(0.01) end
+      server:kill()
+      s:sleep(1.5)
+      -- Each lost its connection once; then all together try 20 times a second.
+      assert(attempts <= 100 + 2 * 20, attempts)
+      server:launch()
+      add(2)
+    end)
+    s:run(60)
+    assert.equal(100, seen)
+  end)
+end)
