@@ -1,6 +1,7 @@
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local peer = require "spec.support.peer"
+local process = require "spec.support.process"
 local redis = require "spec.support.redis"
 local scheduler = require "spec.support.scheduler"
 
@@ -231,6 +232,25 @@ describe("a peer", function()
         assert(kinds:find(err.kind, 1, true), tostring(err))
         log.client:close()
       end
+    end
+  end)
+
+  it("that closes while it is sent to does not kill us", function()
+    local fake = peer.start({ closes = true }, { tcp = true })
+    local near = peer.start { closes = true }
+    finally(function()
+      fake:stop()
+      near:stop()
+    end)
+    for _, url in ipairs { fake.url, near.url } do
+      local output = process.start([[
+        local log = require("eventlog").new(..., "log")
+        for _ = 1, 3 do
+          local ids, err = log:add { value = ("x"):rep(2 ^ 24) }
+          print(ids, err.kind, err.outcome)
+        end
+      ]], nil, url):wait()
+      assert.equal(("nil\tconnection\tnone\n"):rep(3), output .. "\n")
     end
   end)
 
