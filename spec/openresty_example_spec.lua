@@ -22,8 +22,9 @@ describe("examples/openresty", function()
   end)
 
   teardown(function()
-    redis.sh("kill -INT %d 2>/dev/null; rm -rf %s", pid, dir)
-    pipe:close()
+    redis.sh("kill -INT %d", pid)
+    pipe:close() -- waits for its end
+    redis.sh("rm -rf %s", dir)
   end)
 
   local function redis_cli(command)
