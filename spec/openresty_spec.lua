@@ -447,11 +447,15 @@ describe("in OpenResty", function()
           assert(ngx.timer.at(0, function()
             local follower = eventlog.new(handles.doomed, "x"):tail_and_follow()
             assert(follower:next())
+            handles.seen.ready = (handles.seen.ready or 0) + 1
             while name == "busy" and not handles.seen.closed do ngx.sleep(0.01) end
             handles.seen[name] = select(2, follower:next()).kind
           end))
         end ]], server.url))
-      assert.is_true(helper.eventually(function() return blocked(server) == 2 end))
+      assert.equal("2", helper.eventually(function()
+        local ready = web:run [[ return require "handles".seen.ready ]]
+        return ready == "2" and ready
+      end))
       assert.equal("closed closed", web:run [[
         local handles = require "handles"
         handles.doomed:close()
