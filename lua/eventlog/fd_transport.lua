@@ -53,10 +53,14 @@ local function repeat_until(self, method, argument, mode, deadline)
   end
 end
 
---- Waits for a socket that nothing comes from.
+--- Waits for a socket that nothing comes from. Where there is no descriptor
+--- left for one, blocks: that ends, and an error would not help.
 function Transport:sleep(seconds)
-  local socket, _, why = core.silent()
-  if not socket then error("eventlog: cannot sleep: " .. why, 0) end
+  local socket = core.silent()
+  if not socket then
+    core.wait(-1, "r", seconds)
+    return
+  end
   self.socket = socket
   self.wait(socket:fd(), "r", seconds)
   self:close()
