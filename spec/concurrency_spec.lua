@@ -128,6 +128,26 @@ describe("at the same time", function()
           end
         end
       end)
+      -- Who comes later sees all, too, or all from where it begins.
+      local late = {}
+      for i = 1, 12 do
+        local n = i % 2 == 0 and 5000 or i
+        local small = eventlog.new(client, name, { batch_size = batch_sizes[i % 4 + 1] })
+        late[i] = s:spawn(function()
+          repeat s:sleep(0.002 * i) until #written > 0
+          local follower, seen = small:tail_n_and_follow(n), {}
+          local at_end
+          repeat
+            at_end = assert(small:length()) == count and
+              follower.last_id == assert(small:last_id())
+            local batch, err = follower:next(at_end and 0.2 or 60)
+            if err then assert.equal("timeout", err.kind) end
+            for _, entry in ipairs(batch or {}) do seen[#seen + 1] = entry.id end
+          until at_end
+          follower:close()
+          return seen
+        end)
+      end
       s:run(90)
 
       local function returned(text)
@@ -170,6 +190,14 @@ describe("at the same time", function()
         local output, status = p:finish()
         assert.equal(0, status, output)
         assert.equal(all, output)
+      end
+      for i, task in ipairs(late) do
+        local seen = task.results[1]
+        assert.is_true(#seen >= math.min(i, count))
+        if i % 2 == 0 then assert.equal(count, #seen) end
+        for k, id in ipairs(seen) do
+          assert.equal(expected[count - #seen + k]:match("%S+"), id)
+        end
       end
       client:close()
     end)

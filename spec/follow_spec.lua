@@ -223,7 +223,7 @@ describe("a follower", function()
     it("has an empty first batch where there is no log, and is caught up", function()
       local log = new_log()
       for _, method in ipairs { "tail_and_follow", "tail_n_and_follow" } do
-        local batch = assert(log[method](log, 0):next(0.5))
+        local batch = assert(log[method](log, 0):next(20))
         assert.same({ caught_up = true }, batch)
       end
     end)
@@ -386,7 +386,7 @@ describe("a follower", function()
     it("goes on while it connects, for as long as connect_timeout", function()
       local deaf = peer.start({}, { tcp = true, deaf = true })
       finally(function() deaf:stop() end)
-      local log = eventlog.new({ url = deaf.url, connect_timeout = 0.2 }, "deaf")
+      local log = eventlog.new({ url = deaf.url, connect_timeout = 0.5 }, "deaf")
       local follower, polls = log:tail_and_follow(), 0
       local batch, err
       repeat
