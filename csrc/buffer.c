@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-char *buffer_reserve(buffer *b, size_t len) {
+char *evl_buffer_reserve(buffer *b, size_t len) {
   size_t capacity = b->capacity;
   char *bytes;
 
@@ -21,12 +21,12 @@ char *buffer_reserve(buffer *b, size_t len) {
   return bytes + b->len;
 }
 
-void buffer_clear(buffer *b) {
-  if (b->capacity > BUFFER_KEEP) buffer_deinit(b);
+void evl_buffer_clear(buffer *b) {
+  if (b->capacity > BUFFER_KEEP) evl_buffer_deinit(b);
   b->len = 0;
 }
 
-void buffer_deinit(buffer *b) {
+void evl_buffer_deinit(buffer *b) {
   free(b->bytes);
   b->bytes = NULL;
   b->len = b->capacity = 0;

@@ -14,9 +14,9 @@ enum { BUFFER_KEEP = 64 * 1024 };
 
 /* Room for len more bytes at the returned place, NULL where there is no
  * memory (the buffer is as it was). Add to ->len what was used. */
-char *buffer_reserve(buffer *b, size_t len);
+char *evl_buffer_reserve(buffer *b, size_t len);
 /* Empties it, and frees what is beyond BUFFER_KEEP. */
-void buffer_clear(buffer *b);
-void buffer_deinit(buffer *b);
+void evl_buffer_clear(buffer *b);
+void evl_buffer_deinit(buffer *b);
 
 #endif

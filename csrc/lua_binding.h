@@ -8,24 +8,24 @@
 
 /* The objects behind the userdata. Each open_* function registers its class
  * and leaves the constructors in the module table at the top of the stack. */
-evl_request *binding_check_request(lua_State *L, int index);
-evl_decoder *binding_check_decoder(lua_State *L, int index);
-void binding_open_request(lua_State *L);
-void binding_open_decoder(lua_State *L);
-void binding_open_socket(lua_State *L);
-void binding_open_timer(lua_State *L);
+evl_request *evl_binding_check_request(lua_State *L, int index);
+evl_decoder *evl_binding_check_decoder(lua_State *L, int index);
+void evl_binding_open_request(lua_State *L);
+void evl_binding_open_decoder(lua_State *L);
+void evl_binding_open_socket(lua_State *L);
+void evl_binding_open_timer(lua_State *L);
 
 /* A zeroed userdata of this class: what is acquired next, its __gc frees. */
-void *binding_new_object(lua_State *L, size_t size, const char *class_name);
+void *evl_binding_new_object(lua_State *L, size_t size, const char *class_name);
 /* Registers a class: its methods, and __gc. */
-void binding_new_class(lua_State *L, const char *class_name,
-                       const luaL_Reg *methods, lua_CFunction gc);
+void evl_binding_new_class(lua_State *L, const char *class_name,
+                           const luaL_Reg *methods, lua_CFunction gc);
 /* Sets functions in the table at the top of the stack. */
-void binding_set_functions(lua_State *L, const luaL_Reg *functions);
+void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions);
 
 /* Pushes what a status means to Lua, and returns how many values that is:
  * true for EVL_OK, false for EVL_AGAIN, else nil, kind, why (why may be "" or
  * NULL: the code's own text). No memory is raised, as everywhere in Lua. */
-int binding_push_status(lua_State *L, int status, const char *why);
+int evl_binding_push_status(lua_State *L, int status, const char *why);
 
 #endif

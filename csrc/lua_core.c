@@ -8,7 +8,8 @@
 
 /* --- what the classes share ---------------------------------------------- */
 
-void *binding_new_object(lua_State *L, size_t size, const char *class_name) {
+void *evl_binding_new_object(lua_State *L, size_t size,
+                             const char *class_name) {
   char *object = lua_newuserdata(L, size);
   size_t i;
 
@@ -19,27 +20,27 @@ void *binding_new_object(lua_State *L, size_t size, const char *class_name) {
   return object;
 }
 
-void binding_set_functions(lua_State *L, const luaL_Reg *functions) {
+void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions) {
   for (; functions->name != NULL; functions++) {
     lua_pushcfunction(L, functions->func);
     lua_setfield(L, -2, functions->name);
   }
 }
 
-void binding_new_class(lua_State *L, const char *class_name,
-                       const luaL_Reg *methods, lua_CFunction gc) {
+void evl_binding_new_class(lua_State *L, const char *class_name,
+                           const luaL_Reg *methods, lua_CFunction gc) {
   luaL_newmetatable(L, class_name);
   lua_pushstring(L, class_name);
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");
   lua_newtable(L);
-  binding_set_functions(L, methods);
+  evl_binding_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
 
-int binding_push_status(lua_State *L, int status, const char *why) {
+int evl_binding_push_status(lua_State *L, int status, const char *why) {
   if (status == EVL_OK || status == EVL_AGAIN) {
     lua_pushboolean(L, status == EVL_OK);
     return 1;
@@ -134,7 +135,7 @@ static int url_gc(lua_State *L) {
 static int core_url(lua_State *L) {
   size_t len;
   const char *s = luaL_checklstring(L, 1, &len), *why;
-  evl_url *url = binding_new_object(L, sizeof *url, URL_CLASS);
+  evl_url *url = evl_binding_new_object(L, sizeof *url, URL_CLASS);
   int status = evl_url_parse(s, len, url, &why);
 
   if (status == EVL_ENOMEM) return luaL_error(L, "not enough memory");
@@ -187,13 +188,13 @@ __attribute__((visibility("default")))
     int luaopen_eventlog_core(lua_State *L);
 
 int luaopen_eventlog_core(lua_State *L) {
-  binding_new_class(L, URL_CLASS, no_methods, url_gc);
+  evl_binding_new_class(L, URL_CLASS, no_methods, url_gc);
   lua_newtable(L);
-  binding_set_functions(L, functions);
-  binding_open_request(L);
-  binding_open_decoder(L);
-  binding_open_socket(L);
-  binding_open_timer(L);
+  evl_binding_set_functions(L, functions);
+  evl_binding_open_request(L);
+  evl_binding_open_decoder(L);
+  evl_binding_open_socket(L);
+  evl_binding_open_timer(L);
   lua_pushliteral(L, EVL_VERSION);
   lua_setfield(L, -2, "VERSION");
   return 1;

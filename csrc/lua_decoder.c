@@ -11,7 +11,7 @@ typedef struct lua_decoder {
 
 static const char *const shapes[] = {"range", "read", NULL}; /* evl_shape */
 
-evl_decoder *binding_check_decoder(lua_State *L, int index) {
+evl_decoder *evl_binding_check_decoder(lua_State *L, int index) {
   lua_decoder *self = luaL_checkudata(L, index, CLASS);
 
   if (self->decoder == NULL) luaL_argerror(L, index, "already collected");
@@ -28,7 +28,7 @@ static int decoder_gc(lua_State *L) {
 
 /* decoder() -> a decoder that has seen no bytes */
 static int decoder_new(lua_State *L) {
-  lua_decoder *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_decoder *self = evl_binding_new_object(L, sizeof *self, CLASS);
 
   self->decoder = evl_decoder_new();
   if (self->decoder == NULL) return luaL_error(L, "not enough memory");
@@ -37,12 +37,12 @@ static int decoder_new(lua_State *L) {
 
 /* decoder:feed(bytes) -> true, or nil, kind, why */
 static int decoder_feed(lua_State *L) {
-  evl_decoder *d = binding_check_decoder(L, 1);
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
 
-  return binding_push_status(L, evl_decoder_feed(d, bytes, len),
-                             evl_decoder_error(d));
+  return evl_binding_push_status(L, evl_decoder_feed(d, bytes, len),
+                                 evl_decoder_error(d));
 }
 
 static evl_item first_item(const evl_decoder *d) {
@@ -58,30 +58,30 @@ static evl_item first_item(const evl_decoder *d) {
  * "integer", "array", "other"); false where more bytes are needed; or nil,
  * kind, why. The methods below read that reply. */
 static int decoder_next(lua_State *L) {
-  evl_decoder *d = binding_check_decoder(L, 1);
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
   int status = evl_decoder_next(d);
 
   if (status != EVL_OK)
-    return binding_push_status(L, status, evl_decoder_error(d));
+    return evl_binding_push_status(L, status, evl_decoder_error(d));
   lua_pushstring(L, evl_item_type_name(first_item(d).type));
   return 1;
 }
 
 /* decoder:empty() -> whether no byte is left that next() has not given */
 static int decoder_empty(lua_State *L) {
-  lua_pushboolean(L, evl_decoder_empty(binding_check_decoder(L, 1)));
+  lua_pushboolean(L, evl_decoder_empty(evl_binding_check_decoder(L, 1)));
   return 1;
 }
 
 /* decoder:trim(): drops the reply and gives its memory back */
 static int decoder_trim(lua_State *L) {
-  evl_decoder_trim(binding_check_decoder(L, 1));
+  evl_decoder_trim(evl_binding_check_decoder(L, 1));
   return 0;
 }
 
 /* decoder:value() -> the reply, a string or an integer; else nil */
 static int decoder_value(lua_State *L) {
-  evl_item item = first_item(binding_check_decoder(L, 1));
+  evl_item item = first_item(evl_binding_check_decoder(L, 1));
 
   switch (item.type) {
   case EVL_ITEM_STRING:
@@ -95,8 +95,8 @@ static int decoder_value(lua_State *L) {
 }
 
 static int wrong_shape(lua_State *L) {
-  return binding_push_status(L, EVL_EPROTOCOL,
-                             "the reply is not what the command answers");
+  return evl_binding_push_status(L, EVL_EPROTOCOL,
+                                 "the reply is not what the command answers");
 }
 
 /* decoder:strings(first, count) -> a list of items first.. of the reply, a
@@ -104,7 +104,7 @@ static int wrong_shape(lua_State *L) {
  * of them it is; where one is anything else, or missing: nil, "protocol", why
  */
 static int decoder_strings(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
   lua_Integer first = luaL_checkinteger(L, 2);
   lua_Integer count = luaL_checkinteger(L, 3), i;
   evl_item item;
@@ -145,7 +145,7 @@ static int skip_fields(evl_cursor *cursor, size_t fields) {
  * holds, the id of the last of its first `limit` entries, and of the first.
  * Or nil, kind, why. shape: "range" (XRANGE, XREVRANGE) or "read" (XREAD). */
 static int decoder_page(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
   evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
   size_t limit = (size_t)luaL_checkinteger(L, 3), count, i, fields;
   evl_item first, last;
@@ -196,7 +196,7 @@ static int push_entry(lua_State *L, evl_cursor *cursor) {
  * entries: not the first `skip`, and at most `limit` of those that follow;
  * appended to the list `into` where one is given. Or nil, kind, why. */
 static int decoder_entries(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(binding_check_decoder(L, 1));
+  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
   evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
   size_t skip = (size_t)luaL_checkinteger(L, 3);
   size_t limit = (size_t)luaL_checkinteger(L, 4);
@@ -225,7 +225,7 @@ static int decoder_entries(lua_State *L) {
   return 1;
 }
 
-void binding_open_decoder(lua_State *L) {
+void evl_binding_open_decoder(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"feed", decoder_feed},   {"next", decoder_next},
       {"trim", decoder_trim},   {"value", decoder_value},
@@ -233,7 +233,7 @@ void binding_open_decoder(lua_State *L) {
       {"empty", decoder_empty}, {NULL, NULL},
   };
 
-  binding_new_class(L, CLASS, methods, decoder_gc);
+  evl_binding_new_class(L, CLASS, methods, decoder_gc);
   luaL_getmetatable(L, CLASS);
   lua_getfield(L, -1, "__index");
   lua_pushliteral(L, "id");

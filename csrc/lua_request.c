@@ -18,7 +18,7 @@ static lua_request *check(lua_State *L, int index) {
   return self;
 }
 
-evl_request *binding_check_request(lua_State *L, int index) {
+evl_request *evl_binding_check_request(lua_State *L, int index) {
   return check(L, index)->request;
 }
 
@@ -33,7 +33,7 @@ static int request_gc(lua_State *L) {
 }
 
 static lua_request *push_request(lua_State *L) {
-  lua_request *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_request *self = evl_binding_new_object(L, sizeof *self, CLASS);
 
   self->request = evl_request_new();
   if (self->request == NULL) luaL_error(L, "not enough memory");
@@ -66,7 +66,7 @@ static void append_arguments(lua_State *L, evl_request *r, int first) {
 
 /* request:command(name, ...): strings, or whole numbers up to 2^53 */
 static int request_command(lua_State *L) {
-  evl_request *r = binding_check_request(L, 1);
+  evl_request *r = evl_binding_check_request(L, 1);
 
   evl_request_begin(r, (size_t)(lua_gettop(L) - 1));
   append_arguments(L, r, 2);
@@ -316,7 +316,7 @@ static int request_arguments(lua_State *L) {
 /* request:encoded(args, argc): a command of arguments that head() and
  * arguments() have encoded */
 static int request_encoded(lua_State *L) {
-  evl_request *r = binding_check_request(L, 1);
+  evl_request *r = evl_binding_check_request(L, 1);
   size_t len;
   const char *args = luaL_checklstring(L, 2, &len);
 
@@ -327,14 +327,14 @@ static int request_encoded(lua_State *L) {
 
 /* request:clear(): empties it */
 static int request_clear(lua_State *L) {
-  evl_request_clear(binding_check_request(L, 1));
+  evl_request_clear(evl_binding_check_request(L, 1));
   return 0;
 }
 
 /* request:bytes() -> what is still to be sent, for who sends it himself */
 static int request_bytes(lua_State *L) {
   size_t len;
-  const char *bytes = evl_request_bytes(binding_check_request(L, 1), &len);
+  const char *bytes = evl_request_bytes(evl_binding_check_request(L, 1), &len);
 
   lua_pushlstring(L, bytes, len);
   return 1;
@@ -342,7 +342,7 @@ static int request_bytes(lua_State *L) {
 
 /* request:sent(len): that many of these bytes are sent */
 static int request_sent(lua_State *L) {
-  evl_request *r = binding_check_request(L, 1);
+  evl_request *r = evl_binding_check_request(L, 1);
   lua_Integer sent = luaL_checkinteger(L, 2);
   size_t len;
 
@@ -356,12 +356,12 @@ static int request_sent(lua_State *L) {
 static int request_size(lua_State *L) {
   size_t len;
 
-  evl_request_bytes(binding_check_request(L, 1), &len);
+  evl_request_bytes(evl_binding_check_request(L, 1), &len);
   lua_pushinteger(L, (lua_Integer)len);
   return 1;
 }
 
-void binding_open_request(lua_State *L) {
+void evl_binding_open_request(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"command", request_command}, {"entries", request_entries},
       {"clear", request_clear},     {"bytes", request_bytes},
@@ -375,6 +375,6 @@ void binding_open_request(lua_State *L) {
       {NULL, NULL},
   };
 
-  binding_new_class(L, CLASS, methods, request_gc);
-  binding_set_functions(L, constructors);
+  evl_binding_new_class(L, CLASS, methods, request_gc);
+  evl_binding_set_functions(L, constructors);
 }

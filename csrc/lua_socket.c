@@ -10,7 +10,7 @@ typedef struct lua_socket {
 static lua_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
 static int push_closed(lua_State *L) {
-  return binding_push_status(L, EVL_ECLOSED, NULL);
+  return evl_binding_push_status(L, EVL_ECLOSED, NULL);
 }
 
 /* close(), __gc: idempotent */
@@ -24,14 +24,14 @@ static int socket_close(lua_State *L) {
 
 /* Both constructors: the socket, or nil, kind, why. */
 static int push_connected(lua_State *L, int status, const char *why) {
-  return status == EVL_OK ? 1 : binding_push_status(L, status, why);
+  return status == EVL_OK ? 1 : evl_binding_push_status(L, status, why);
 }
 
 /* tcp(host, port) -> socket that is connecting, or nil, kind, why */
 static int socket_tcp(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
   int port = (int)luaL_checkinteger(L, 2);
-  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_tcp(host, port, &self->socket, why), why);
@@ -40,7 +40,7 @@ static int socket_tcp(lua_State *L) {
 /* unix(path) -> the same */
 static int socket_unix(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_unix(path, &self->socket, why), why);
@@ -48,7 +48,7 @@ static int socket_unix(lua_State *L) {
 
 /* silent() -> socket that nothing ever comes from, or nil, kind, why */
 static int socket_silent(lua_State *L) {
-  lua_socket *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_silent(&self->socket, why), why);
@@ -71,27 +71,27 @@ static int socket_finish(lua_State *L) {
 
   if (self->socket == NULL) return push_closed(L);
   status = evl_socket_finish(self->socket, why);
-  return binding_push_status(L, status, why);
+  return evl_binding_push_status(L, status, why);
 }
 
 /* socket:send(request) -> true: some of it, or all, is sent; false: wait until
  * it can be written; or nil, kind, why */
 static int socket_send(lua_State *L) {
   lua_socket *self = check(L);
-  evl_request *r = binding_check_request(L, 2);
+  evl_request *r = evl_binding_check_request(L, 2);
 
   if (self->socket == NULL) return push_closed(L);
-  return binding_push_status(L, evl_socket_send(self->socket, r), NULL);
+  return evl_binding_push_status(L, evl_socket_send(self->socket, r), NULL);
 }
 
 /* socket:receive(decoder) -> true: it was fed; false: nothing has come; or nil,
  * kind, why */
 static int socket_receive(lua_State *L) {
   lua_socket *self = check(L);
-  evl_decoder *d = binding_check_decoder(L, 2);
+  evl_decoder *d = evl_binding_check_decoder(L, 2);
 
   if (self->socket == NULL) return push_closed(L);
-  return binding_push_status(L, evl_socket_receive(self->socket, d), NULL);
+  return evl_binding_push_status(L, evl_socket_receive(self->socket, d), NULL);
 }
 
 /* socket:idle() -> whether it is open, and nothing has come unasked */
@@ -120,7 +120,7 @@ static int socket_wait(lua_State *L) {
   return 1;
 }
 
-void binding_open_socket(lua_State *L) {
+void evl_binding_open_socket(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"fd", socket_fd},       {"finish", socket_finish},
       {"send", socket_send},   {"receive", socket_receive},
@@ -132,6 +132,6 @@ void binding_open_socket(lua_State *L) {
       {"wait", socket_wait}, {NULL, NULL},
   };
 
-  binding_new_class(L, CLASS, methods, socket_close);
-  binding_set_functions(L, functions);
+  evl_binding_new_class(L, CLASS, methods, socket_close);
+  evl_binding_set_functions(L, functions);
 }

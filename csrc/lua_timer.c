@@ -20,11 +20,11 @@ static int timer_close(lua_State *L) {
 
 /* timer() -> one that is off, or nil, kind, why */
 static int timer_new(lua_State *L) {
-  lua_timer *self = binding_new_object(L, sizeof *self, CLASS);
+  lua_timer *self = evl_binding_new_object(L, sizeof *self, CLASS);
   char why[EVL_WHY_SIZE] = "";
   int status = evl_timer_new(&self->timer, why);
 
-  return status == EVL_OK ? 1 : binding_push_status(L, status, why);
+  return status == EVL_OK ? 1 : evl_binding_push_status(L, status, why);
 }
 
 /* timer:fd() -> its descriptor, nil once closed */
@@ -45,7 +45,7 @@ static int timer_set(lua_State *L) {
   return 0;
 }
 
-void binding_open_timer(lua_State *L) {
+void evl_binding_open_timer(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"fd", timer_fd},
       {"set", timer_set},
@@ -54,6 +54,6 @@ void binding_open_timer(lua_State *L) {
   };
   static const luaL_Reg functions[] = {{"timer", timer_new}, {NULL, NULL}};
 
-  binding_new_class(L, CLASS, methods, timer_close);
-  binding_set_functions(L, functions);
+  evl_binding_new_class(L, CLASS, methods, timer_close);
+  evl_binding_set_functions(L, functions);
 }

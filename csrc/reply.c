@@ -49,7 +49,7 @@ struct evl_decoder {
 
 static void *add_node(evl_decoder *d, evl_item_type type, uint64_t len,
                       int64_t value) {
-  node *n = (node *)(void *)buffer_reserve(&d->nodes, sizeof *n);
+  node *n = (node *)(void *)evl_buffer_reserve(&d->nodes, sizeof *n);
 
   if (n == NULL) return NULL;
   n->tag = len << TYPE_BITS | (uint64_t)type;
@@ -60,7 +60,7 @@ static void *add_node(evl_decoder *d, evl_item_type type, uint64_t len,
 
 static void *create_string(const redisReadTask *task, char *s, size_t len) {
   evl_decoder *d = task->privdata;
-  char *p = buffer_reserve(&d->strings, len);
+  char *p = evl_buffer_reserve(&d->strings, len);
   size_t offset = d->strings.len;
   evl_item_type type = EVL_ITEM_OTHER;
 
@@ -151,8 +151,8 @@ evl_decoder *evl_decoder_new(void) {
 void evl_decoder_free(evl_decoder *d) {
   if (d == NULL) return;
   redisReaderFree(d->reader);
-  buffer_deinit(&d->nodes);
-  buffer_deinit(&d->strings);
+  evl_buffer_deinit(&d->nodes);
+  evl_buffer_deinit(&d->strings);
   free(d);
 }
 
@@ -201,8 +201,8 @@ int evl_decoder_empty(const evl_decoder *d) {
 
 void evl_decoder_trim(evl_decoder *d) {
   if (!evl_decoder_empty(d)) return;
-  buffer_clear(&d->nodes);
-  buffer_clear(&d->strings);
+  evl_buffer_clear(&d->nodes);
+  evl_buffer_clear(&d->strings);
   if (d->fed > BUFFER_KEEP) {
     /* hiredis keeps its buffer's size to itself; a new reader is small. */
     redisReader *reader = reader_new(d);

@@ -21,14 +21,14 @@ evl_request *evl_request_new(void) { return calloc(1, sizeof(evl_request)); }
 
 void evl_request_free(evl_request *r) {
   if (r == NULL) return;
-  buffer_deinit(&r->out);
+  evl_buffer_deinit(&r->out);
   free(r);
 }
 
 int evl_request_status(const evl_request *r) { return r->status; }
 
 void evl_request_clear(evl_request *r) {
-  buffer_clear(&r->out);
+  evl_buffer_clear(&r->out);
   r->sent = 0;
   r->status = EVL_OK;
 }
@@ -38,7 +38,7 @@ static char *reserve(evl_request *r, size_t len) {
   char *p;
 
   if (r->status != EVL_OK) return NULL;
-  p = buffer_reserve(&r->out, len);
+  p = evl_buffer_reserve(&r->out, len);
   if (p == NULL) r->status = EVL_ENOMEM;
   return p;
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in prepare() */
@@ -89,13 +90,16 @@ int evl_socket_unix(const char *path, evl_socket **s, char *why) {
 
 int evl_socket_silent(evl_socket **s, char *why) {
   int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  redisContext *context;
 
   *s = NULL;
   if (fd < 0) {
     explain(why, strerror(errno));
     return EVL_ECONNECT;
   }
-  return adopt(redisConnectFd(fd), s, why);
+  context = redisConnectFd(fd);
+  if (context == NULL) (void)close(fd);
+  return adopt(context, s, why);
 }
 
 void evl_socket_free(evl_socket *s) {

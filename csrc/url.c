@@ -74,7 +74,7 @@ static int decode(span s, char **out) {
 
 /* Reads a decimal number from min to max. */
 static int number(span s, int min, int max, int *out) {
-  long value = 0;
+  int64_t value = 0;
 
   if (s.start == s.end) return EVL_EINVAL;
   for (; s.start < s.end; s.start++) {

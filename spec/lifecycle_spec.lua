@@ -136,6 +136,99 @@ describe("a signal", function()
   end)
 end)
 
+describe("an error out of a hook, as Ctrl-C raises it,", function()
+  local server, client, log
+  local entries = 7
+
+  setup(function()
+    server = redis.start()
+    if rawget(_G, "jit") then jit.off() end -- a trace calls no hook
+  end)
+
+  teardown(function()
+    if rawget(_G, "jit") then jit.on() end
+    server:stop()
+  end)
+
+  before_each(function()
+    client = eventlog.connect(server.url)
+    log = eventlog.new(client, new_name(), { batch_size = 3 })
+    for i = 1, entries do assert(log:add { i = i }) end
+  end)
+
+  after_each(function() client:close() end)
+
+  --- Calls f(...) and raises in its nth step. Returns whether it did, or false
+  --- and what f returned.
+  local function break_off(n, f, ...)
+    local broken = {}
+    debug.sethook(function()
+      debug.sethook()
+      error(broken, 0)
+    end, "", n)
+    local ok, result, err = pcall(f, ...)
+    debug.sethook()
+    if ok then return false, result, err end
+    assert.equal(broken, result)
+    return true
+  end
+
+  it("may hit next() at any step: nothing is lost or comes twice", function()
+    for _, method in ipairs { "tail_and_follow", "tail_n_and_follow" } do
+      local n, is_broken = 0, true
+      while is_broken do
+        n = n + 1
+        is_broken = false
+        local follower = log[method](log, 5000)
+        local last = 0
+        while last < entries do
+          local hit, batch, err = break_off(n, follower.next, follower, 20)
+          if hit then
+            is_broken = true
+            -- In its very last steps it had handed the batch out.
+            local known = follower.last_id and log:tail_from(follower.last_id)[1]
+            local handed_out = known and tonumber(known.fields.i) or 0
+            batch, err = follower:next(20)
+            if batch and tonumber(batch[1].fields.i) > last + 1 then
+              last = handed_out
+            end
+          end
+          for _, entry in ipairs(assert(batch, tostring(err))) do
+            assert.equal(last + 1, tonumber(entry.fields.i))
+            last = last + 1
+          end
+          if hit and last == entries then fails("timeout", follower:next(0)) end
+          if hit then break end -- the next n, on a follower of its own
+        end
+        follower:close()
+      end
+      assert.is_true(n > 100)
+    end
+  end)
+
+  it("may hit any call at any step: the next one gets its own answer", function()
+    local calls = {
+      function() return log:length() end,
+      function() return log:last_id() end,
+      function() return log:tail_n(2) end,
+      function() return log:add { i = "more" } end,
+      function() return log:add({ i = "more" }, { i = "more" }) end,
+    }
+    for _, call in ipairs(calls) do
+      local n, is_broken = 0, true
+      while is_broken do
+        n = n + 1
+        is_broken = break_off(n, call)
+        local length = assert(log:length())
+        assert.equal(server:call("XLEN", log.name), length)
+        local last = assert(log:tail_n(1))[1]
+        assert.equal(last.id, assert(log:last_id()))
+      end
+      assert.is_true(n > 50)
+    end
+  end)
+end)
+
 describe("a process", function()
   local server
 

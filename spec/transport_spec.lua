@@ -36,7 +36,8 @@ end
 --- nothing here needs a socket library.
 ---
 --- pause(): waits a moment. single: brings one byte at a time. hesitant: says
---- "timeout" before each piece, however long it might have waited.
+--- "timeout" before each piece, however long it might have waited. patience: how
+--- long it might have waited last.
 local Bridge = {}
 Bridge.__index = Bridge
 
@@ -75,6 +76,7 @@ end
 
 function Bridge:receive(timeout)
   local give_up = core.now() + timeout
+  self.patience = timeout
   self.waited = self.hesitant and not self.waited
   if self.waited then return nil, "timeout" end
   while self.pieces == "" do
@@ -296,12 +298,13 @@ describe("a log works over", function()
   it("a stream whose follower another coroutine closes", function()
     local s = scheduler.new()
     for _, who in ipairs { "follower", "client" } do
-      local pauses, first = 0, nil
+      local pauses, first, stream = 0, nil, nil
       local client = stream_client(server.url, function()
-        return bridge(server, function()
+        stream = bridge(server, function()
           pauses = pauses + 1
           s:sleep(0.001)
         end, {})
+        return stream
       end)
       local follower = eventlog.new(client, new_name()):tail_and_follow()
       local waiter = s:spawn(function()
@@ -315,6 +318,7 @@ describe("a log works over", function()
       end)
       s:run(30)
       fails("closed", waiter.results[1], waiter.results[2])
+      assert.is_true(stream.patience <= client.driver.slice) -- it looks around
       client:close()
     end
   end)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static void append(buffer *b, const char *bytes, size_t len) {
-  char *p = buffer_reserve(b, len);
+  char *p = evl_buffer_reserve(b, len);
 
   assert_non_null(p);
   memcpy(p, bytes, len);
@@ -26,7 +26,7 @@ static void keeps_what_was_appended(void **state) {
   assert_true(b.capacity >= b.len);
   for (i = 0; i < b.len; i++)
     if (b.bytes[i] != (char)(i % 251)) fail_msg("byte %zu is lost", i);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
 }
 
 static void gives_room_that_can_be_written(void **state) {
@@ -38,12 +38,12 @@ static void gives_room_that_can_be_written(void **state) {
     buffer b = {NULL, 0, 0};
     char *p;
     append(&b, "abc", 3);
-    p = buffer_reserve(&b, sizes[i]);
+    p = evl_buffer_reserve(&b, sizes[i]);
     assert_ptr_equal(p, b.bytes + 3);
     memset(p, 'x', sizes[i]); /* the sanitizer and valgrind look */
     b.len += sizes[i];
     assert_memory_equal(b.bytes, "abcx", 4);
-    buffer_deinit(&b);
+    evl_buffer_deinit(&b);
   }
 }
 
@@ -52,8 +52,8 @@ static void has_room_for_nothing(void **state) {
   buffer b = {NULL, 0, 0};
 
   (void)state;
-  assert_non_null(buffer_reserve(&b, 0));
-  buffer_deinit(&b);
+  assert_non_null(evl_buffer_reserve(&b, 0));
+  evl_buffer_deinit(&b);
 }
 
 static void has_room_for_nothing_when_full(void **state) {
@@ -61,10 +61,10 @@ static void has_room_for_nothing_when_full(void **state) {
 
   (void)state;
   append(&b, "a", 1);
-  assert_non_null(buffer_reserve(&b, b.capacity - b.len));
+  assert_non_null(evl_buffer_reserve(&b, b.capacity - b.len));
   b.len = b.capacity;
-  assert_ptr_equal(buffer_reserve(&b, 0), b.bytes + b.len);
-  buffer_deinit(&b);
+  assert_ptr_equal(evl_buffer_reserve(&b, 0), b.bytes + b.len);
+  evl_buffer_deinit(&b);
 }
 
 static void refuses_what_no_memory_can_hold(void **state) {
@@ -74,12 +74,12 @@ static void refuses_what_no_memory_can_hold(void **state) {
   (void)state;
   append(&b, "abc", 3);
   before = b;
-  assert_null(buffer_reserve(&b, SIZE_MAX));
-  assert_null(buffer_reserve(&b, SIZE_MAX - 2));
-  assert_null(buffer_reserve(&b, SIZE_MAX / 2));
+  assert_null(evl_buffer_reserve(&b, SIZE_MAX));
+  assert_null(evl_buffer_reserve(&b, SIZE_MAX - 2));
+  assert_null(evl_buffer_reserve(&b, SIZE_MAX / 2));
   assert_memory_equal(&b, &before, sizeof b);
   assert_memory_equal(b.bytes, "abc", 3);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
 }
 
 static void cleared_keeps_a_little_memory(void **state) {
@@ -89,42 +89,42 @@ static void cleared_keeps_a_little_memory(void **state) {
   (void)state;
   append(&b, "abc", 3);
   bytes = b.bytes;
-  buffer_clear(&b);
+  evl_buffer_clear(&b);
   assert_int_equal(b.len, 0);
   assert_ptr_equal(b.bytes, bytes);
-  assert_non_null(buffer_reserve(&b, BUFFER_KEEP));
+  assert_non_null(evl_buffer_reserve(&b, BUFFER_KEEP));
   assert_true(b.capacity <= BUFFER_KEEP);
-  buffer_clear(&b);
+  evl_buffer_clear(&b);
   assert_non_null(b.bytes);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
 }
 
 static void cleared_gives_much_memory_back(void **state) {
   buffer b = {NULL, 0, 0};
 
   (void)state;
-  assert_non_null(buffer_reserve(&b, BUFFER_KEEP + 1));
+  assert_non_null(evl_buffer_reserve(&b, BUFFER_KEEP + 1));
   b.len = BUFFER_KEEP + 1;
-  buffer_clear(&b);
+  evl_buffer_clear(&b);
   assert_int_equal(b.len, 0);
   assert_int_equal(b.capacity, 0);
   assert_null(b.bytes);
   append(&b, "again", 5);
   assert_memory_equal(b.bytes, "again", 5);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
 }
 
 static void deinit_leaves_an_empty_buffer(void **state) {
   buffer b = {NULL, 0, 0};
 
   (void)state;
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
   append(&b, "abc", 3);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
   assert_null(b.bytes);
   assert_int_equal(b.len, 0);
   assert_int_equal(b.capacity, 0);
-  buffer_deinit(&b);
+  evl_buffer_deinit(&b);
 }
 
 int main(void) {

@@ -177,6 +177,8 @@ end
 ---@param seconds number
 function Client:pause(seconds)
   if self.closed then return nil, closed_error() end
+  local why = self.driver.interrupted and self.driver.interrupted()
+  if why then return nil, Error.new("closed", why) end
   local transport, err = self.driver.open(self.settings)
   if not transport then return nil, err end
   local time = core.now() + seconds

@@ -106,6 +106,17 @@ local function greeting(settings)
   if count > 0 then return request, count end
 end
 
+--- What the server says of the greeting, without what is secret in it: some
+--- answer a command they do not know with its arguments.
+local function without_secrets(text, settings)
+  for _, secret in ipairs { settings.password or "", settings.username or "" } do
+    if secret ~= "" then
+      text = text:gsub(secret:gsub("%p", "%%%0"), "***")
+    end
+  end
+  return text
+end
+
 --- Connects, and logs in. Returns true, at once where that is done; or nil,
 --- err: TIMEOUT where the deadline passed, and it may be called again.
 ---@param deadline number? of core.now()
@@ -133,7 +144,8 @@ function Connection:establish(deadline)
     local kind, err = self:reply(deadline)
     if not kind then return nil, err end
     if kind == "error" then
-      self.failure = Error.from_server(self.decoder:value())
+      self.failure = Error.from_server(
+        without_secrets(self.decoder:value(), settings))
       self:close()
       return nil, self.failure
     end

@@ -60,4 +60,15 @@ function M.from_server(text)
   return err
 end
 
+--- The error of an add, from the text of an error reply, with its outcome: a
+--- script says so where what it added is still there (scripts.lua).
+---@param text string
+---@return eventlog.Error
+function M.from_add(text)
+  local landed = text:match("^LANDED (.*)")
+  local err = M.from_server(landed or text)
+  err.outcome = landed and "unknown" or "none"
+  return err
+end
+
 return M

@@ -54,9 +54,14 @@ local function repeat_until(self, method, argument, mode, deadline)
 end
 
 --- Waits for a socket that nothing comes from. Where there is no descriptor
---- left for one, blocks: that ends, and an error would not help.
+--- left for one, of those up to max_fd that the scheduler can take, blocks: that
+--- ends, and an error would not help.
 function Transport:sleep(seconds)
   local socket = core.silent()
+  if socket and self.max_fd and socket:fd() > self.max_fd then
+    socket:close()
+    socket = nil
+  end
   if not socket then
     core.wait(-1, "r", seconds)
     return

@@ -149,6 +149,7 @@ local function attach(self, deadline)
     if not ok then return nil, err end
     ok, err = self.client:establish(connection, self.log.name, deadline)
     if not ok then return nil, err end
+    if self.ended then return nil, self.ended end -- on_event may close it
   end
   if not self.stage then
     ok, err = stages.ask(self, self.next_stage)
@@ -183,6 +184,7 @@ local function advance(self, deadline)
     local connection, kind, batch
     connection, err = attach(self, limit)
     if connection then kind, err = connection:reply(limit) end
+    if self.ended then return nil, self.ended end -- on_event may close it
     if kind then batch, err = take(self, kind) end
     if kind and not err then
       self.was_answered = true
@@ -196,26 +198,31 @@ local function advance(self, deadline)
       if limit == deadline then return nil, err end
       err = interrupted(self)
     elseif err then
-      err = plan_retry(self, err)
+      err = plan_retry(self, err) or interrupted(self)
     end
     if err then return nil, err end
   end
 end
 
---- Notes who is in next(). Raises where another coroutine is; one that died in
---- there, or that is here again after an error, is not.
-local function enter(self)
+-- What a coroutine may be that is still there: not "dead", nor OpenResty's
+-- "zombie".
+local alive = { suspended = true, normal = true, running = true }
+
+--- Whether another coroutine is in next(). One that died in there is not.
+local function is_busy(self)
   local caller = self.caller
-  local me = coroutine.running() or "main"
-  if caller then
-    if caller ~= me and
-      (caller == "main" or coroutine.status(caller) ~= "dead") then
-      options.misuse(3, "another coroutine waits in this follower's next(): " ..
-        "give each its own follower")
-    end
-    go_back(self)
+  return caller and caller ~= (coroutine.running() or "main") and
+    (caller == "main" or alive[coroutine.status(caller)])
+end
+
+--- Notes who is in next(). Raises where another coroutine is.
+local function enter(self)
+  if is_busy(self) then
+    options.misuse(3, "another coroutine waits in this follower's next(): " ..
+      "give each its own follower")
   end
-  self.caller = me
+  if self.caller then go_back(self) end -- it was broken off by an error
+  self.caller = coroutine.running() or "main"
 end
 
 --- The next batch. Returns nil, err with kind "timeout" where there is none in
@@ -260,7 +267,7 @@ function Follower:close()
   end
   self.client.followers[self] = nil
   if not self.connection then return end
-  if self.caller and self.caller ~= (coroutine.running() or "main") then
+  if is_busy(self) then
     self.connection:abort()
   else
     finish(self, self.ended)

@@ -38,8 +38,9 @@ function M.new(client, name, settings)
     name = name,
     idempotent = settings.idempotent,
     reconnect_timeout = reconnect_timeout,
-    -- Tokens outlive the last retry by as long as the retries take.
-    keep_ms = math.ceil(3 * reconnect_timeout * 1000),
+    -- Tokens outlive the last attempt, however late it begins and ends.
+    keep_ms = math.ceil(1000 * (3 * reconnect_timeout +
+      2 * (client.settings.connect_timeout + client.settings.timeout))),
     ttl_ms = settings.ttl_ms or 0,
     max_length = settings.max_length or 0,
     keys = { name, M.tokens_key(name) },
@@ -65,7 +66,7 @@ end
 local function take(connection, kind, n)
   local decoder = connection.decoder
   if kind == "error" then
-    return failed(Error.from_server(decoder:value()), "none")
+    return nil, Error.from_add(decoder:value())
   end
   local list, failure, why = decoder:strings(1, 2)
   if list and list[1] == "conflict" then

@@ -1,6 +1,10 @@
 --- The Lua scripts that run inside Redis, and the SHA1 of each, by which Redis
 --- knows it. spec/scripts_spec.lua holds each sha against the server's own.
 --- KEYS[1] is always the log.
+---
+--- What a user may be denied (PEXPIRE, HSET, ...) is called with pcall once an
+--- entry was added: the entries are then taken out again, and the error is
+--- answered. Where that fails, too, its code is "LANDED", and they are there.
 
 local M = {}
 
@@ -8,13 +12,15 @@ local M = {}
 --- Errors are answered as they are: pcall keeps the code in front.
 --- ARGV: the TTL in ms, then what follows the key in XADD.
 M.add_with_ttl = {
-  sha = "5f90c13f4a1468af3e692139848edb581ca06456",
+  sha = "ae7b97e9ae95b2b7286add12232e2d13198cd7b4",
   body = [[
 local id = redis.pcall('XADD', KEYS[1], unpack(ARGV, 2))
 if type(id) == 'table' then return id end
 local set = redis.pcall('PEXPIRE', KEYS[1], ARGV[1])
 if type(set) == 'number' then return id end
-redis.call('XDEL', KEYS[1], id)
+if type(redis.pcall('XDEL', KEYS[1], id)) == 'table' then
+  return redis.error_reply('LANDED ' .. set.err)
+end
 return set]],
 }
 
@@ -51,21 +57,29 @@ return 'ok']],
 --- ARGV: the TTL in ms, 0: none; how many entries the unit has.
 M.settle = {
   body = [=[
-if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then return 'ok' end
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+local log, groups = KEYS[1], redis.pcall('XINFO', 'GROUPS', KEYS[1])
+for _, group in ipairs(groups) do
   local of = {}
   for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
   if of.name == 'eventlog:guard' then
-    redis.call('XGROUP', 'DESTROY', KEYS[1], of.name)
-    redis.call('XSETID', KEYS[1], of['last-delivered-id'])
+    redis.call('XGROUP', 'DESTROY', log, of.name)
+    redis.call('XSETID', log, of['last-delivered-id'])
     return 'ok'
   end
 end
 if ARGV[1] == '0' then return 'ok' end
-local set = redis.pcall('PEXPIRE', KEYS[1], ARGV[1])
+local unit = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', ARGV[2])
+if unit.err then
+  if string.find(unit.err, 'WRONGTYPE', 1, true) then return 'ok' end
+  return redis.error_reply('LANDED ' .. unit.err)
+end
+local set = redis.pcall('PEXPIRE', log, ARGV[1])
 if type(set) == 'number' then return 'ok' end
-local unit = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[2])
-for _, entry in ipairs(unit) do redis.call('XDEL', KEYS[1], entry[1]) end
+for _, entry in ipairs(unit) do
+  if type(redis.pcall('XDEL', log, entry[1])) == 'table' then
+    return redis.error_reply('LANDED ' .. set.err)
+  end
+end
 return set]=],
 }
 
@@ -80,7 +94,7 @@ return set]=],
 --- sweep; the expected last id, or ''; the TTL in ms, or 0; max_length, or 0; for
 --- each entry how many names and values it has, then these.
 M.add_once = {
-  sha = "2afa1bd4bc342c76761274f6b2a6f10aef4ee849",
+  sha = "9dfcabe67579f8d4e9fef7d8edf9a524d90fa50f",
   body = [=[
 local slot, number, keep, sweep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
@@ -129,27 +143,45 @@ while at <= #ARGV do
     id = redis.pcall('XADD', log, 'MAXLEN', '~', max_length, '*',
       unpack(ARGV, at + 1, at + count))
   end
-  if type(id) == 'table' then return id end
+  if type(id) == 'table' then
+    for i = 2, #answer do
+      if type(redis.pcall('XDEL', log, answer[i])) == 'table' then
+        return redis.error_reply('LANDED ' .. id.err)
+      end
+    end
+    return id
+  end
   answer[#answer + 1] = id
   at = at + 1 + count
 end
-if ttl ~= '0' then redis.call('PEXPIRE', log, ttl) end
-if slot == '' then return answer end
-redis.call('HSET', tokens, slot,
-  number .. ' ' .. now .. ' ' .. table.concat(answer, ' ', 2))
-if redis.call('PTTL', tokens) < keep then
-  redis.call('PEXPIRE', tokens, 2 * keep)
+local done = 0
+if ttl ~= '0' then done = redis.pcall('PEXPIRE', log, ttl) end
+if type(done) == 'number' and slot ~= '' then
+  done = redis.pcall('HSET', tokens, slot,
+    number .. ' ' .. now .. ' ' .. table.concat(answer, ' ', 2))
+  if type(done) == 'number' then
+    done = redis.pcall('PEXPIRE', tokens, 2 * keep)
+  end
 end
-if sweep == '1' then
-  local scan = redis.call('HSCAN', tokens,
-    redis.call('HGET', tokens, 'sweep') or '0', 'COUNT', 100)
-  for i = 1, #scan[2], 2 do
-    local since = string.match(scan[2][i + 1], '^%d+ (%d+) ')
-    if since and now - since > keep then
-      redis.call('HDEL', tokens, scan[2][i])
+if type(done) == 'table' then
+  redis.pcall('HDEL', tokens, slot)
+  for i = 2, #answer do
+    if type(redis.pcall('XDEL', log, answer[i])) == 'table' then
+      return redis.error_reply('LANDED ' .. done.err)
     end
   end
-  redis.call('HSET', tokens, 'sweep', scan[1])
+  return done
+end
+if sweep == '1' then
+  local scan = redis.pcall('HSCAN', tokens,
+    redis.call('HGET', tokens, 'sweep') or '0', 'COUNT', 100)
+  for i = 1, #(scan[2] or ''), 2 do
+    local since = string.match(scan[2][i + 1], '^%d+ (%d+) ')
+    if since and now - since > keep then
+      redis.pcall('HDEL', tokens, scan[2][i])
+    end
+  end
+  redis.pcall('HSET', tokens, 'sweep', scan[1])
 end
 return answer]=],
 }

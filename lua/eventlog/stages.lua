@@ -25,6 +25,10 @@ local M = {}
 -- noticed, with the client's `timeout`, and how late a reset.
 local BLOCK = 5
 
+-- Seconds that a follower grants a silent server beyond BLOCK, whatever the
+-- client's `timeout`.
+local LONGEST_SILENCE = 10
+
 --- The stage to begin with.
 ---@param start table of the follower
 function M.first(start)
@@ -135,13 +139,15 @@ function M.last.take(self, kind)
     self.next_stage = M.locate
     return
   end
-  local batch, err = entries_of(self, "range", self.start.limit)
-  if not batch then return nil, err end
-  Reader.reverse(batch)
-  local after = self.start.after
-  while after and batch[1] and core.id_compare(batch[1].id, after) <= 0 do
-    table.remove(batch, 1)
+  local newest_first, err = entries_of(self, "range", self.start.limit)
+  if not newest_first then return nil, err end
+  self.connection.decoder:trim() -- it may wait long for the next one
+  local batch, after = {}, self.start.after
+  for _, entry in ipairs(newest_first) do
+    if after and core.id_compare(entry.id, after) <= 0 then break end
+    batch[#batch + 1] = entry
   end
+  Reader.reverse(batch)
   settle_behind(self, newest, state)
   self.next_stage = M.read
   batch.caught_up = true
@@ -168,14 +174,15 @@ function M.locate.ask(self, request)
   return 1
 end
 
---- The page begins with the entry that was the oldest so far. Where it is gone,
---- the log was trimmed past it, and begins after it.
+--- The page begins with the entry that was the oldest so far, unless that was
+--- deleted. Where there is no page, the log was trimmed past it.
 function M.locate.take(self)
   local asked, after = to_locate(self), self.start.after
   local count, oldest, newest = page(self, "range", asked)
   if not count then return nil, oldest end
-  if count > 0 and newest == self.position then
-    self.located = self.located + count - 1
+  if count > 0 then
+    local again = newest == self.position and 1 or 0
+    self.located = self.located + count - again
     self.position = oldest
     if count == asked and self.located < self.start.limit and
       not (after and core.id_compare(oldest, after) <= 0) then
@@ -221,7 +228,9 @@ function M.read.ask(self, request)
   else
     request:command("XREAD", "COUNT", count, "BLOCK", BLOCK * 1000, "STREAMS",
       name, self.position)
-    patience = BLOCK
+    -- Not longer, so that a dead link is noticed within 15 seconds.
+    local timeout = self.client.settings.timeout
+    patience = BLOCK + math.min(timeout, LONGEST_SILENCE) - timeout
   end
   look(self, request, self.position, not self.known.index)
   return 2, patience
@@ -265,6 +274,8 @@ local function take_look(self, kind)
   if verdict.restart then return start_over(self, verdict.reset, #batch > 0) end
   if #batch == 0 then self.next_stage = M.read end
   self.known.index = verdict.index
+  -- The very entry that was to come first: nothing is missing before it.
+  if verdict.gap and batch[1].id == self.start.id then verdict.gap = nil end
   if #batch == 0 and waited then return end -- the wait ran out
   self.known.beginning = false
   if not pending.more then

@@ -21,8 +21,11 @@ Transport.__name = "eventlog.StreamTransport"
 
 local M = {}
 
-function M.new(stream)
-  return setmetatable({ stream = stream, open = true }, Transport)
+---@param stream table
+---@param slice number? seconds: where nobody can wake who waits in the stream,
+---  receive() returns so often, for the caller to look around
+function M.new(stream, slice)
+  return setmetatable({ stream = stream, slice = slice, open = true }, Transport)
 end
 
 local function left(deadline)
@@ -50,7 +53,8 @@ function Transport:send(request, _, give_up)
 end
 
 function Transport:receive(decoder, deadline)
-  local bytes, why = self.stream:receive(left(deadline))
+  local bytes, why = self.stream:receive(
+    math.min(left(deadline), self.slice or math.huge))
   if bytes then return decoder:feed(bytes) end
   if why == "timeout" then return false end
   return lost(why)

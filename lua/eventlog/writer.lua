@@ -131,7 +131,9 @@ local function exchange(connection, request, replies, take, n)
     end
   end
   if first_error then
-    return failed(Error.from_server(first_error), landed and "unknown" or "none")
+    err = Error.from_add(first_error)
+    if landed then err.outcome = "unknown" end
+    return nil, err
   end
   local ids, failure, why, at = take(connection.decoder, kind, n)
   if ids then return ids end
@@ -140,8 +142,9 @@ local function exchange(connection, request, replies, take, n)
   end
   -- All XADDs failed, or settle took them back. That only the later ones fail
   -- is what guard prevents: should it ever be, it is not hidden.
-  local none = at == 1 or at == n + 1
-  return failed(Error.from_server(why), none and "none" or "unknown")
+  err = Error.from_add(why)
+  if at > 1 and at <= n then err.outcome = "unknown" end
+  return nil, err
 end
 
 --- Sends the request, encoding it again with the script's body where the server
@@ -151,6 +154,9 @@ local function add(self, connection, request, entries, n, replies, take)
   if ids or err.code ~= "NOSCRIPT" then return ids, err end
   request:clear()
   replies, take = encode_lone(request, self.by_body, entries)
+  if not replies then -- somebody has changed the entry meanwhile
+    return failed(Error.new("closed", take), "none")
+  end
   return exchange(connection, request, replies, take, n)
 end
 

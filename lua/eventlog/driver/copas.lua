@@ -156,6 +156,7 @@ function M.open(settings)
   end
 
   transport = fd_transport.new(settings, wait, before_close)
+  transport.max_fd = TOO_LARGE - 1
   local connect = transport.connect
 
   --- Refuses a descriptor that select() cannot see, before copas meets it.

@@ -22,8 +22,10 @@ local modules = {
 }
 
 local function in_openresty()
-  local ngx = rawget(_G, "ngx")
-  return type(ngx) == "table" and type(ngx.socket) == "table"
+  -- Not rawget: a request's globals lie behind a metatable. Nor plainly: some
+  -- programs make reading an unknown global an error.
+  local found, ngx = pcall(function() return _G.ngx end)
+  return found and type(ngx) == "table" and type(ngx.socket) == "table"
 end
 
 --- A driver whose every connection fails.

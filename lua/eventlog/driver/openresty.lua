@@ -5,7 +5,9 @@
 --- wait in nginx's own pools. While one light thread reads a cosocket nobody
 --- else can close it: whoever waits looks around every `slice` seconds.
 
-local ngx = ngx -- luacheck: ignore 113
+local ngx = _G.ngx
+if not ngx then error("this is no OpenResty", 0) end
+
 local Error = require "eventlog.error"
 local stream_transport = require "eventlog.stream_transport"
 
@@ -23,12 +25,6 @@ local IDLE_MS = 60000
 -- The most that is taken from a cosocket at once.
 local CHUNK = 64 * 1024
 
--- The phases in which nginx has no cosockets.
-local without_cosockets = {
-  init = true, init_worker = true, set = true, log = true,
-  header_filter = true, body_filter = true, balancer = true,
-}
-
 --- Whether followers are to end by themselves.
 function M.interrupted()
   return ngx.worker.exiting() and "the nginx worker is exiting" or nil
@@ -37,20 +33,22 @@ end
 --- What tells one pool from another: connections of one pool are logged in the
 --- same way. Only nginx sees it.
 local function pool_name(settings)
-  return table.concat({
-    "eventlog", settings.path or settings.host .. ":" .. settings.port,
-    settings.tls and "tls" or "plain", settings.db, settings.client_name or "",
-    settings.username or "", ngx.md5(settings.password or ""),
-  }, "|")
+  -- Quoted, so that no two of them read the same.
+  return "eventlog" .. string.format(("%q"):rep(6),
+    settings.path or settings.host .. ":" .. settings.port,
+    settings.tls and "tls" or "plain", tostring(settings.db),
+    settings.client_name or "", settings.username or "",
+    ngx.md5(settings.password or ""))
 end
 
 local Stream = {}
 Stream.__index = Stream
 
 function Stream:connect(timeout)
-  local settings = self.settings
-  local socket = ngx.socket.tcp()
-  self.socket = socket
+  local settings, socket = self.settings, self.socket
+  -- Once around nginx's loop: it hears what the server closed meanwhile, and
+  -- takes it out of the pool.
+  ngx.sleep(0)
   socket:settimeout(math.max(1, timeout * 1000))
   local options = { pool = pool_name(settings) }
   if settings.path then
@@ -90,18 +88,21 @@ function Stream:keep(size)
   if not ok then self.socket:close() end
 end
 
+--- A cosocket of another request can only be left to that one: touching it
+--- raises.
 function Stream:close()
-  if self.socket then self.socket:close() end
+  pcall(self.socket.close, self.socket)
 end
 
 function M.open(settings)
-  local phase = ngx.get_phase()
-  if without_cosockets[phase] then
+  local ok, socket = pcall(ngx.socket.tcp)
+  if not ok then
     return nil, Error.new("unsupported", string.format(
       "nginx has no cosockets in the phase %s: call this from " ..
-      "ngx.timer.at(0, function() ... end)", phase))
+      "ngx.timer.at(0, function() ... end)", ngx.get_phase()))
   end
-  return stream_transport.new(setmetatable({ settings = settings }, Stream))
+  return stream_transport.new(setmetatable(
+    { settings = settings, socket = socket }, Stream), M.slice)
 end
 
 return M
