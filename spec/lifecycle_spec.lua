@@ -161,15 +161,18 @@ describe("an error out of a hook, as Ctrl-C raises it,", function()
   --- Calls f(...) and raises in its nth step. Returns whether it did, or false
   --- and what f returned.
   local function break_off(n, f, ...)
-    local broken = {}
-    debug.sethook(function()
+    local broken, returned = {}, nil
+    local ok, why = pcall(function(...)
+      debug.sethook(function()
+        debug.sethook()
+        error(broken, 0)
+      end, "", n)
+      returned = { f(...) }
       debug.sethook()
-      error(broken, 0)
-    end, "", n)
-    local ok, result, err = pcall(f, ...)
-    debug.sethook()
-    if ok then return false, result, err end
-    assert.equal(broken, result)
+    end, ...)
+    if returned then return false, returned[1], returned[2] end
+    assert.is_false(ok)
+    assert.equal(broken, why)
     return true
   end
 
