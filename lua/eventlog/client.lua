@@ -95,7 +95,10 @@ local function take_idle(self)
   for i = #idle, 1, -1 do
     local connection = idle[i]
     idle[i] = nil
-    if connection:is_alive() then return connection end
+    if connection:is_alive() then
+      connection.reused, connection.answered = true, false
+      return connection
+    end
     connection:close()
   end
 end

@@ -41,6 +41,8 @@ function M.new(transport, settings)
     stall_at = nil, -- when to give up unless something moves
     patience = 0, -- seconds that the server may take over the request
     fresh = false, -- whether establish() has made it, and it is not told of
+    reused = false, -- whether it came from a pool
+    answered = false, -- whether a reply has come since then
     aborted = false,
     lost = false,
     failure = nil, -- why it ended
@@ -129,6 +131,7 @@ function Connection:establish(deadline)
       "cannot connect within %g s", settings.connect_timeout))
     if not ok then return nil, err end
     if self.transport:is_reused() then
+      self.reused = true
       self.state = "ready"
       return true
     end
@@ -214,6 +217,7 @@ function Connection:reply(deadline)
     local kind, failure, why = decoder:next()
     if kind then
       self.owed = self.owed - 1
+      self.answered = true
       return kind
     end
     if kind == nil then return fail(self, failure, why) end
@@ -248,6 +252,12 @@ end
 --- Whether it was established and broke: not closed because we wanted it.
 function Connection:is_lost()
   return self.lost
+end
+
+--- Whether it came from a pool and turned out to be dead: the server had closed
+--- it, and nobody had heard of that yet. Another one may do better.
+function Connection:was_stale()
+  return self.reused and self.lost and not self.answered
 end
 
 --- Whether a parent process opened it.

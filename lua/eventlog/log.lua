@@ -98,18 +98,23 @@ function Log:add_if(last_id, ...)
   return ids, err
 end
 
---- Runs method(reader, ...) on a connection of its own.
+--- Runs method(reader, ...) on a connection of its own; on another one where
+--- that was dead before it answered anything.
 local function read(self, method, ...)
   local client = self.client
-  local connection, err = client:acquire(self.name)
-  if not connection then return nil, err end
-  local request = client:take_request()
-  local reader = Reader.new(connection, request, self.name,
-    self.settings.batch_size)
-  local result
-  result, err = reader[method](reader, ...)
-  client:release(connection, self.name)
-  client:give_request(request)
+  local again, result, err
+  repeat
+    local connection
+    connection, err = client:acquire(self.name)
+    if not connection then return nil, err end
+    local request = client:take_request()
+    local reader = Reader.new(connection, request, self.name,
+      self.settings.batch_size)
+    result, err = reader[method](reader, ...)
+    again = err and connection:was_stale()
+    client:release(connection, self.name)
+    client:give_request(request)
+  until not again
   return result, err
 end
 

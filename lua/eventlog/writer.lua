@@ -175,14 +175,23 @@ function Writer:add(entries, n, level)
     client:give_request(request)
     error("eventlog: " .. take, level + 1)
   end
-  local connection, err = client:acquire(self.name)
-  if not connection then
-    client:give_request(request)
-    return failed(err, "none")
-  end
-  local ids
-  ids, err = add(self, connection, request, entries, n, replies, take)
-  client:release(connection, self.name)
+  local ids, err
+  repeat
+    local connection
+    connection, err = client:acquire(self.name)
+    if not connection then
+      client:give_request(request)
+      return failed(err, "none")
+    end
+    ids, err = add(self, connection, request, entries, n, replies, take)
+    -- What a dead connection did not take in is sent again.
+    local again = err and err.outcome == "none" and connection:was_stale()
+    if again then
+      request:clear()
+      replies, take = encode(self, request, entries, n)
+    end
+    client:release(connection, self.name)
+  until not (again and replies)
   client:give_request(request)
   return ids, err
 end

@@ -46,9 +46,6 @@ Stream.__index = Stream
 
 function Stream:connect(timeout)
   local settings, socket = self.settings, self.socket
-  -- Once around nginx's loop: it hears what the server closed meanwhile, and
-  -- takes it out of the pool.
-  ngx.sleep(0)
   socket:settimeout(math.max(1, timeout * 1000))
   local options = { pool = pool_name(settings) }
   if settings.path then
