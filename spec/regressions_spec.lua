@@ -1,0 +1,95 @@
+--- One test for each bug that was found by reading rather than by a spec.
+
+local eventlog = require "eventlog"
+local redis = require "spec.support.redis"
+
+describe("regression", function()
+  local server
+
+  local function start(config)
+    server = redis.start { config = config }
+    finally(function() server:stop() end)
+    return server
+  end
+
+  it("1: an add whose user lacks a right adds none, or says that it does not know", function()
+    start()
+    local right = { ttl = 100 }
+    local cases = {
+      { "-pexpire", right, 1, "none", 0 }, { "-pexpire", right, 2, "none", 0 },
+      { "-pexpire -xdel", right, 1, "unknown", 1 }, { "-pexpire -xdel", right, 2, "unknown", 2 },
+      { "-pexpire", { ttl = 100, idempotent = true }, 2, "none", 0 },
+      { "-hset", { idempotent = true }, 1, "none", 0 },
+    }
+    for _, case in ipairs(cases) do
+      server:call("FLUSHALL")
+      local rules = { "reset", "on", ">p", "~*", "+@all" }
+      for rule in case[1]:gmatch("%S+") do rules[#rules + 1] = rule end
+      server:call("ACL", "SETUSER", "u", (table.unpack or unpack)(rules))
+      local log = eventlog.new("unix://u:p@" .. server.path, "log", case[2])
+      local entries = {}
+      for i = 1, case[3] do entries[i] = { i = i } end
+      local ids, err = log:add_many(entries)
+      assert.is_nil(ids)
+      assert.same({ "server", case[4] }, { err.kind, err.outcome })
+      assert.equal(case[5], server:call("XLEN", "log"))
+      log.client:close()
+    end
+  end)
+
+  it("2: closing a follower in on_event ends it, and nothing else happens", function()
+    start()
+    local follower
+    local log = eventlog.new({ url = server.url, on_event = function(event)
+      if event.kind == "connected" then follower:close() end
+    end }, "log")
+    follower = log:tail_and_follow()
+    local batch, err = follower:next()
+    assert.is_nil(batch)
+    assert.equal("closed", err.kind)
+  end)
+
+  it("3: tail_from_and_follow sees no gap before the very entry it was given", function()
+    start()
+    local log = eventlog.new(server.url, "log", { on_gap = "error" })
+    local entries = {}
+    for i = 1, 10 do entries[i] = { i = i } end
+    local ids = assert(log:add_many(entries))
+    server:call("XTRIM", "log", "MAXLEN", 5)
+    local batch = assert(log:tail_from_and_follow(ids[6]):next())
+    assert.equal(ids[6], batch[1].id)
+    assert.is_nil(batch.gap)
+    local _, err = log:tail_from_and_follow(ids[5]):next()
+    assert.equal("gap", err.kind)
+  end)
+
+  it("4: a server that repeats AUTH's arguments does not bring the password out", function()
+    start("--rename-command AUTH ''")
+    local log = eventlog.new("unix://:hunter-2%25@" .. server.path, "log")
+    local ids, err = log:add { i = 1 }
+    assert.is_nil(ids)
+    assert.equal("server", err.kind)
+    assert(not tostring(err):find("hunter", 1, true), tostring(err))
+  end)
+
+  it("5: a follower whose coroutine died in next() can be closed", function()
+    start()
+    local dying = false
+    local log = eventlog.new({ url = server.url, driver = function(fd, mode, timeout)
+      if dying then error("no more") end
+      return require("eventlog.core").wait(fd, mode, timeout)
+    end }, "log")
+    local follower = log:tail_and_follow()
+    assert(follower:next())
+    dying = true
+    assert.is_false(coroutine.resume(coroutine.create(function() follower:next() end)))
+    follower:close()
+    local left = 0
+    for _ = 1, 100 do
+      left = select(2, server:call("CLIENT", "LIST"):gsub("cmd=xread", ""))
+      if left == 0 then break end
+      redis.sh("sleep 0.05")
+    end
+    assert.equal(0, left)
+  end)
+end)
