@@ -35,6 +35,7 @@ local function go_back(self)
     first = self.known and self.known.first,
     beginning = self.first,
   }
+  self.more = not self.caught_up -- whether the log went on behind that
   self.located = 0 -- entries before the first batch that are to come in it
   self.reset = nil -- to be reported on the next batch that has entries
   self.clamp_state = nil

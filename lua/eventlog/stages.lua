@@ -122,6 +122,7 @@ local function settle_behind(self, newest, state)
     self.position, self.known.index = newest, nil
   end
   self.known.beginning = false
+  self.more = false
 end
 
 function M.last.take(self, kind)
@@ -223,7 +224,8 @@ function M.read.ask(self, request)
   -- One more than a batch shows whether the batch reached the log's end.
   local count, name = self.batch_size + 1, self.log.name
   local patience = 0
-  if self.first then
+  self.waits = not (self.first or self.more)
+  if not self.waits then
     request:command("XREAD", "COUNT", count, "STREAMS", name, self.position)
   else
     request:command("XREAD", "COUNT", count, "BLOCK", BLOCK * 1000, "STREAMS",
@@ -240,8 +242,10 @@ end
 local function take_page(self)
   local count, last = page(self, "read", self.batch_size)
   if not count then return nil, last end
-  local pending = { after = self.position, more = count > self.batch_size }
-  self.pending = pending
+  local pending = {
+    after = self.position, more = count > self.batch_size, waited = self.waits,
+  }
+  self.pending, self.more = pending, pending.more
   if count > 0 then
     self.position = last
     self.first = false
@@ -257,7 +261,7 @@ end
 local function start_over(self, reset, under_way)
   if under_way then M.detach(self) end
   self.reset = reset
-  self.position = "0-0"
+  self.position, self.more = "0-0", false
   self.known = { beginning = true }
   self.next_stage = M.read
 end
@@ -268,7 +272,7 @@ local function take_look(self, kind)
   if not state then return nil, err end
   local pending = self.pending
   self.pending = nil
-  local batch, waited = pending.batch, not self.first
+  local batch = pending.batch
   local verdict = continuity.judge(self.known, pending.after, batch,
     pending.more, state ~= true and state or nil)
   if verdict.restart then return start_over(self, verdict.reset, #batch > 0) end
@@ -276,7 +280,9 @@ local function take_look(self, kind)
   self.known.index = verdict.index
   -- The very entry that was to come first: nothing is missing before it.
   if verdict.gap and batch[1].id == self.start.id then verdict.gap = nil end
-  if #batch == 0 and waited then return end -- the wait ran out
+  -- Where it did not wait and nothing was there, that is the log's end: what
+  -- was beyond the last batch has been deleted meanwhile.
+  if #batch == 0 and pending.waited then return end
   self.known.beginning = false
   if not pending.more then
     batch.caught_up = true
