@@ -41,7 +41,7 @@ struct evl_decoder {
   buffer nodes; /* of node */
   buffer strings;
   size_t fed; /* bytes since the last trim */
-  int status;
+  int status, too_deep;
   char error[160];
 };
 
@@ -77,12 +77,14 @@ static void *create_string(const redisReadTask *task, char *s, size_t len) {
 }
 
 static void *create_array(const redisReadTask *task, array_size count) {
+  evl_decoder *d = task->privdata;
   evl_item_type type =
       task->type == REDIS_REPLY_ARRAY ? EVL_ITEM_ARRAY : EVL_ITEM_OTHER;
 
+  d->too_deep = d->reader->ridx > DEEPEST; /* hiredis 1.x takes any depth */
+  if (d->too_deep) return NULL;
   /* Nobody reads the length of what is no array. */
-  return add_node(task->privdata, type,
-                  type == EVL_ITEM_ARRAY ? (uint64_t)count : 0, 0);
+  return add_node(d, type, type == EVL_ITEM_ARRAY ? (uint64_t)count : 0, 0);
 }
 
 static void *create_integer(const redisReadTask *task, long long value) {
@@ -160,6 +162,11 @@ void evl_decoder_free(evl_decoder *d) {
 static int fail(evl_decoder *d) {
   size_t len = strlen(d->reader->errstr);
 
+  if (d->too_deep) { /* which hiredis takes for a lack of memory */
+    strcpy(d->error, "nested too deep");
+    return d->status = EVL_EPROTOCOL;
+  }
+
   if (len >= sizeof d->error) len = sizeof d->error - 1;
   memcpy(d->error, d->reader->errstr, len);
   d->error[len] = '\0';
@@ -185,10 +192,6 @@ int evl_decoder_next(evl_decoder *d) {
     d->strings.len = 0;
   }
   if (redisReaderGetReply(d->reader, &reply) != REDIS_OK) return fail(d);
-  if (d->reader->ridx > DEEPEST) { /* hiredis 1.x takes any depth */
-    strcpy(d->error, "nested too deep");
-    return d->status = EVL_EPROTOCOL;
-  }
   return reply != NULL ? EVL_OK : EVL_AGAIN;
 }
 
