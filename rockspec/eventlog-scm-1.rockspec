@@ -43,6 +43,7 @@ build = {
       libraries = { "hiredis", "m" },
     },
     ["eventlog"] = "lua/eventlog/init.lua",
+    ["eventlog.backoff"] = "lua/eventlog/backoff.lua",
     ["eventlog.client"] = "lua/eventlog/client.lua",
     ["eventlog.connection"] = "lua/eventlog/connection.lua",
     ["eventlog.continuity"] = "lua/eventlog/continuity.lua",

@@ -10,6 +10,7 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
+local backoff = require "eventlog.backoff"
 local options = require "eventlog.options"
 local stages = require "eventlog.stages"
 
@@ -94,13 +95,8 @@ local function take(self, kind)
   return batch, err
 end
 
---- A number from 0 to 1 that differs between processes, and needs no seed.
-local function jitter()
-  return core.now() * 1e5 % 1
-end
-
--- Seconds between attempts to reconnect, before jitter.
-local FIRST_DELAY, LONGEST_DELAY = 0.05, 0.5
+-- Seconds between attempts to reconnect, at most.
+local LONGEST_DELAY = 0.5
 
 --- The connection is lost: what the follower does next. Returns nothing where
 --- it tries again, or err where it does not.
@@ -109,13 +105,14 @@ local function plan_retry(self, err)
   local retry = self.retry
   if not self.was_answered or not Error.passes(err) then return err end
   if not retry then
-    retry = { since = now, delay = FIRST_DELAY }
+    retry = { since = now, delay = backoff.FIRST }
     self.retry = retry
   end
   if now - retry.since > client.settings.reconnect_timeout then return err end
   client:note_down()
-  retry.at = now + retry.delay * (0.5 + jitter() / 2)
-  retry.delay = math.min(2 * retry.delay, LONGEST_DELAY)
+  local pause
+  pause, retry.delay = backoff.step(retry.delay, LONGEST_DELAY)
+  retry.at = now + pause
   go_back(self)
   client:tell("reconnecting", self.log.name, err.message)
 end
@@ -129,7 +126,7 @@ local function wait_for_turn(self, connection, deadline)
     if self.client:may_reconnect() then
       retry.at = nil
     else
-      retry.at = core.now() + FIRST_DELAY * (1 + jitter())
+      retry.at = core.now() + backoff.FIRST * (1 + backoff.jitter())
     end
   end
   return true

@@ -4,6 +4,7 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
+local backoff = require "eventlog.backoff"
 local scripts = require "eventlog.scripts"
 
 local Writer = {}
@@ -15,8 +16,8 @@ local M = {}
 -- Every so many adds of a slot, tokens of writers long gone are swept away.
 local SWEEP = 64
 
--- Seconds between retries, before jitter.
-local FIRST_DELAY, LONGEST_DELAY = 0.05, 1
+-- Seconds between retries, at most.
+local LONGEST_DELAY = 1
 
 --- The key of a log's tokens. In the log's cluster slot: by its own hash tag, or
 --- with the whole name as one (which cannot be where a "}" is in it).
@@ -111,7 +112,7 @@ end
 --- Repeats the attempt until it is answered, or time is up.
 local function retry(self, slot, expected, args, argc, n)
   local give_up = core.now() + self.reconnect_timeout
-  local delay, unknown = FIRST_DELAY, false
+  local delay, unknown = backoff.FIRST, false
   while true do
     local ids, err = attempt(self, slot, expected, args, argc, n)
     if ids then return ids end
@@ -120,9 +121,10 @@ local function retry(self, slot, expected, args, argc, n)
     if not Error.passes(err) or core.now() + delay > give_up then
       return failed(err, unknown and "unknown" or "none")
     end
-    local ok, closed = self.client:pause(delay * (0.5 + core.now() * 1e5 % 1 / 2))
+    local pause
+    pause, delay = backoff.step(delay, LONGEST_DELAY)
+    local ok, closed = self.client:pause(pause)
     if not ok then return failed(closed, unknown and "unknown" or "none") end
-    delay = math.min(2 * delay, LONGEST_DELAY)
   end
 end
 
