@@ -111,22 +111,29 @@ function Proxy:kill_connections(how) call(self, "kill_connections", how or "clos
 --- black hole stays there.
 function Proxy:heal() call(self, "heal") end
 
---- Waits until the server has done all that was passed on of connections that
---- have ended.
-function Proxy:settle() call(self, "settle") end
+---@class spec.Proxy.Counts
+---@field attempts integer connections that came
+---@field connections integer those that were connected to the server
+---@field open integer those that are there
+---@field cuts integer rules of cut() that came true
+---@field request integer bytes passed on
+---@field reply integer bytes passed on
+---@field dropped integer bytes thrown away
 
---- What it has seen so far.
----@return { attempts: integer, connections: integer, open: integer, request: integer, reply: integer, dropped: integer } counts
----  attempts: connections that came; connections: those that were connected to
----  the server; open: those that are there; request, reply: bytes passed on;
----  dropped: bytes that were thrown away
-function Proxy:counts()
+local function parse(text)
   local counts = {}
-  for name, number in call(self, "counts"):gmatch("(%a+) (%d+)") do
-    counts[name] = tonumber(number)
-  end
+  for name, number in text:gmatch("(%a+) (%d+)") do counts[name] = tonumber(number) end
   return counts
 end
+
+--- What it has done so far.
+---@return spec.Proxy.Counts
+function Proxy:counts() return parse(call(self, "counts")) end
+
+--- Waits until the server has done all that was passed on of connections that
+--- have ended.
+---@return spec.Proxy.Counts
+function Proxy:settle() return parse(call(self, "settle")) end
 
 function Proxy:stop()
   self.control:close()

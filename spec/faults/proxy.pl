@@ -43,7 +43,7 @@ alarm 20; # to be commanded
 
 my (%connections, %commanders, @settling);
 my (%stalled, %delay, @rules, $drops, $black_hole, $turns_away);
-my %counts = map { $_ => 0 } qw(attempts connections request reply dropped);
+my %counts = map { $_ => 0 } qw(attempts connections cuts request reply dropped);
 my $number = 0;
 
 # --- connections --------------------------------------------------------------
@@ -123,6 +123,7 @@ sub break {
   my ($c, $way) = @_;
   my $how = $way->{how};
   delete @$way{qw(left how full)};
+  $counts{cuts}++;
   if ($how eq 'stall') {
     $c->{stalled} = 1;
   } elsif ($how eq 'drop') {
@@ -218,10 +219,11 @@ my %commands = (
       delete @{ $c->{$_} }{qw(left how full drops)} for qw(request reply);
     }
   },
-  counts => sub {
-    return join ' ', open => scalar(keys %connections), %counts;
-  },
 );
+
+sub counts {
+  return join ' ', open => scalar(keys %connections), %counts;
+}
 
 # Whether a connection is still under way to its end.
 sub is_unsettled {
@@ -246,11 +248,8 @@ sub obey {
   my @words = $bytes =~ /\$\d+\r\n([^\r]*)\r\n/g;
   my $name = shift @words;
   return push @settling, $socket if $name eq 'settle';
-  if ($name eq 'counts') {
-    answer($socket, $commands{counts}->());
-  } else {
-    answer($socket, eval { $commands{$name}->(@words); 1 } ? 'ok' : "failed: $@");
-  }
+  return answer($socket, counts()) if $name eq 'counts';
+  answer($socket, eval { $commands{$name}->(@words); 1 } ? 'ok' : "failed: $@");
 }
 
 # --- the loop -----------------------------------------------------------------
@@ -316,5 +315,5 @@ while (1) {
   move(0) if @ready;
   obey($_) for @ready;
   next if !@settling || is_unsettled();
-  answer($_, 'ok') for splice @settling;
+  answer($_, counts()) for splice @settling;
 }
