@@ -1,0 +1,90 @@
+--- Conducts the benchmark, for script/bench, which has built everything and
+--- started the servers. Each repeat runs all programs of a work one after the
+--- other, each in a process of its own, so that what disturbs the machine
+--- disturbs them all.
+---
+---   run.lua [NAME]...    only the works whose names contain one of these
+
+local programs = require "bench.programs"
+local report = require "bench.report"
+local works = require "bench.works"
+
+local port = assert(os.getenv("BENCH_PORT"), "run script/bench")
+local build = os.getenv("BENCH_BUILD")
+local READ_KEY, WRITE_KEY = "bench:read", "bench:write"
+
+-- Seconds after which a program counts as hung.
+local LONGEST = 120
+
+--- What a command prints; fails where it does.
+local function output(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("a")
+  local ok = pipe:close()
+  if not ok then error("failed: " .. command .. "\n" .. text, 0) end
+  return text
+end
+
+local function redis(...)
+  return output("redis-cli -p " .. port .. " " .. table.concat({ ... }, " "))
+end
+
+--- Runs a worker; what it measured, by name.
+local function run(command)
+  local text = output(string.format("timeout --foreground %d env %s", LONGEST, command))
+  local measured = {}
+  for name, value in text:gmatch("([%w_]+)=(%S+)") do measured[name] = tonumber(value) end
+  if not measured.seconds then error("no result: " .. command .. "\n" .. text, 0) end
+  return measured
+end
+
+local function wanted(work)
+  if #arg == 0 then return true end
+  for _, name in ipairs(arg) do
+    if work.id:find(name, 1, true) then return true end
+  end
+end
+
+local filled = false
+
+--- The log that is read, made when it is needed first.
+local function fill()
+  if filled then return end
+  filled = true
+  output(string.format("%s/writer fill %s %s %d", build, port, READ_KEY, works.entries))
+end
+
+local progress = os.getenv("BENCH_TTY") == "1"
+
+local function note(format, ...)
+  if progress then io.stderr:write("\r\27[K", string.format(format, ...)) end
+end
+
+--- All repeats of a work: program -> list of what was measured.
+local function measure(work)
+  local measured = {}
+  if work.reads then fill() end
+  for i = 1, works.repeats do
+    for _, name in ipairs(work.programs) do
+      local program = programs[name]
+      if program then
+        note("%s, repeat %d of %d: %s", work.id, i, works.repeats, name)
+        if not work.reads then redis("del", WRITE_KEY) end
+        measured[name] = measured[name] or {}
+        measured[name][i] = run(program(works.arguments(work, name, port,
+          work.reads and READ_KEY or WRITE_KEY)))
+      end
+    end
+  end
+  redis("del", WRITE_KEY)
+  note("")
+  return measured
+end
+
+local results = {}
+for _, work in ipairs(works.list) do
+  if wanted(work) then
+    results[work.id] = measure(work)
+    report.work(work, results[work.id])
+  end
+end
