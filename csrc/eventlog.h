@@ -188,9 +188,16 @@ evl_decoder *evl_decoder_new(void); /* NULL: no memory */
 void evl_decoder_free(evl_decoder *d);
 /* Copies the bytes. EVL_ENOMEM; EVL_EPROTOCOL if an earlier next said so. */
 int evl_decoder_feed(evl_decoder *d, const char *bytes, size_t len);
+/* The same without a copy: room for bytes, at least 4 KiB, and then how many
+ * of them were put there. NULL where there is no memory, or nothing can be
+ * read any more, as evl_decoder_next says. */
+char *evl_decoder_reserve(evl_decoder *d, size_t *len);
+void evl_decoder_filled(evl_decoder *d, size_t len);
 /* Moves on to the next reply. EVL_OK: it is there, read it with a cursor
  * (it lives until the next evl_decoder_next, _trim or _free). EVL_AGAIN: more
- * bytes are needed. EVL_EPROTOCOL or EVL_ENOMEM: nothing more can be read. */
+ * bytes are needed. EVL_EPROTOCOL or EVL_ENOMEM: nothing more can be read.
+ * What is no reply is refused, as are nesting beyond 8 levels and a reply of
+ * more than 2 GiB: memory never grows beyond twice what has come. */
 int evl_decoder_next(evl_decoder *d);
 /* What evl_decoder_next found wrong; "" where nothing. */
 const char *evl_decoder_error(const evl_decoder *d);
@@ -209,13 +216,13 @@ typedef enum evl_item_type {
   EVL_ITEM_ERROR,
   EVL_ITEM_INTEGER,
   EVL_ITEM_ARRAY,
-  EVL_ITEM_OTHER, /* of RESP3, which nobody asked for */
 } evl_item_type;
 
-/* "nil", "string", "status", "error", "integer", "array", "other" */
+/* "nil", "string", "status", "error", "integer", "array" */
 const char *evl_item_type_name(evl_item_type type);
 
-/* One piece of a reply. The string lives as long as the reply. */
+/* One piece of a reply. The string stays where it is until the decoder is fed
+ * or moves on. */
 typedef struct evl_item {
   evl_item_type type;
   const char *string; /* of string, status and error */
@@ -247,6 +254,10 @@ int evl_cursor_entries(evl_cursor *c, evl_shape shape, size_t *count);
  * evl_cursor_field before the next entry. EVL_EPROTOCOL as above. */
 int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields);
 int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value);
+/* At the last entry of a reply that evl_cursor_entries takes and counts one
+ * in, or at the one before it where there are two: without a walk. Whether all
+ * before it are entries it does not know. */
+evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before);
 
 /* --- sockets ------------------------------------------------------------- */
 
@@ -275,7 +286,7 @@ int evl_socket_finish(evl_socket *s, char *why);
 /* Sends what the system takes at once. EVL_OK: some of it, or all, as r now
  * tells. EVL_AGAIN: nothing, wait until it can be written. EVL_EIO. */
 int evl_socket_send(evl_socket *s, evl_request *r);
-/* Feeds what has come, at most 64 KiB, to the decoder. EVL_OK: some bytes.
+/* Feeds what has come to the decoder. EVL_OK: some bytes.
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
 /* 1 where the peer has neither closed nor sent what nobody asked for. */

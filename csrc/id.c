@@ -8,7 +8,7 @@ static int parse_u64(const char **s, const char *end, uint64_t *value) {
 
   for (; p < end && *p >= '0' && *p <= '9'; p++) {
     uint64_t digit = (uint64_t)(*p - '0');
-    if (v > (UINT64_MAX - digit) / 10) return EVL_EINVAL;
+    if (p - *s >= 19 && v > (UINT64_MAX - digit) / 10) return EVL_EINVAL;
     v = v * 10 + digit;
   }
   if (p == *s) return EVL_EINVAL;

@@ -55,7 +55,7 @@ static evl_item first_item(const evl_decoder *d) {
 }
 
 /* decoder:next() -> the next reply's type ("nil", "string", "status", "error",
- * "integer", "array", "other"); false where more bytes are needed; or nil,
+ * "integer", "array"); false where more bytes are needed; or nil,
  * kind, why. The methods below read that reply. */
 static int decoder_next(lua_State *L) {
   evl_decoder *d = evl_binding_check_decoder(L, 1);
@@ -142,38 +142,71 @@ static int skip_fields(evl_cursor *cursor, size_t fields) {
 }
 
 /* decoder:page(shape, limit) -> count, last, first: how many entries the reply
- * holds, the id of the last of its first `limit` entries, and of the first.
- * Or nil, kind, why. shape: "range" (XRANGE, XREVRANGE) or "read" (XREAD). */
+ * holds, which is at most one more than limit; the id of the last of its first
+ * `limit` entries, and of the first. Or nil, kind, why. shape: "range" (XRANGE,
+ * XREVRANGE) or "read" (XREAD). Does not look at the entries between. */
 static int decoder_page(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
+  evl_cursor cursor = evl_cursor_start(d);
   evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
-  size_t limit = (size_t)luaL_checkinteger(L, 3), count, i, fields;
-  evl_item first, last;
+  size_t limit = (size_t)luaL_checkinteger(L, 3), count, fields;
+  evl_item id;
 
-  memset(&first, 0, sizeof first);
-  memset(&last, 0, sizeof last);
-  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK)
+  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK ||
+      (count > limit && count - limit > 1))
     return wrong_shape(L);
-  for (i = 0; i < count; i++) {
-    evl_item *id = i < limit ? &last : &(evl_item){0};
-
-    if (evl_cursor_entry(&cursor, id, &fields) != EVL_OK ||
-        skip_fields(&cursor, fields) != EVL_OK)
-      return wrong_shape(L);
-    if (i == 0) first = *id;
-  }
   lua_pushinteger(L, (lua_Integer)count);
-  if (count == 0 || limit == 0) return 1;
-  lua_pushlstring(L, last.string, last.len);
-  lua_pushlstring(L, first.string, first.len);
+  if (count == 0) return 1;
+  if (limit > 0) {
+    evl_cursor last = evl_cursor_last(d, shape, count > limit);
+    if (evl_cursor_entry(&last, &id, &fields) != EVL_OK) return wrong_shape(L);
+    lua_pushlstring(L, id.string, id.len);
+  } else
+    lua_pushnil(L);
+  if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK) return wrong_shape(L);
+  lua_pushlstring(L, id.string, id.len);
   return 3;
+}
+
+/* The names of the entry before: those of the next are the same, as a rule, and
+ * then Lua need not look them up. They lie on the stack from `base` on. */
+enum { NAMES = 32 };
+
+typedef struct names {
+  int base;
+  evl_item items[NAMES];
+} names;
+
+static void names_init(lua_State *L, names *known) {
+  int i;
+
+  known->base = lua_gettop(L) + 1;
+  memset(known->items, 0, sizeof known->items);
+  for (i = 0; i < NAMES; i++)
+    lua_pushliteral(L, "");
+}
+
+/* Pushes the name of an entry's nth field. */
+static void push_name(lua_State *L, names *known, size_t n,
+                      const evl_item *name) {
+  if (n >= NAMES) {
+    lua_pushlstring(L, name->string, name->len);
+    return;
+  }
+  if (known->items[n].len != name->len ||
+      memcmp(known->items[n].string, name->string, name->len) != 0) {
+    lua_pushlstring(L, name->string, name->len);
+    lua_replace(L, known->base + (int)n);
+    known->items[n] = *name;
+  }
+  lua_pushvalue(L, known->base + (int)n);
 }
 
 /* Pushes one entry: { id = ..., fields = { name = value, ... } }. The keys are
  * the calling function's upvalues, so that they are not looked up each time. */
-static int push_entry(lua_State *L, evl_cursor *cursor) {
+static int push_entry(lua_State *L, evl_cursor *cursor, names *known) {
   evl_item id, name, value;
-  size_t fields;
+  size_t fields, n;
 
   if (evl_cursor_entry(cursor, &id, &fields) != EVL_OK) return EVL_EPROTOCOL;
   lua_createtable(L, 0, 2);
@@ -182,9 +215,9 @@ static int push_entry(lua_State *L, evl_cursor *cursor) {
   lua_rawset(L, -3);
   lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
   lua_createtable(L, 0, (int)fields);
-  while (fields-- > 0) {
+  for (n = 0; n < fields; n++) {
     if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
-    lua_pushlstring(L, name.string, name.len);
+    push_name(L, known, n, &name);
     lua_pushlstring(L, value.string, value.len);
     lua_rawset(L, -3);
   }
@@ -202,6 +235,8 @@ static int decoder_entries(lua_State *L) {
   size_t limit = (size_t)luaL_checkinteger(L, 4);
   size_t count, i, at, fields;
   evl_item id;
+  names known;
+  int list;
 
   if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK)
     return wrong_shape(L);
@@ -212,16 +247,19 @@ static int decoder_entries(lua_State *L) {
     lua_createtable(L, (int)limit, 1);
   else
     luaL_checktype(L, 5, LUA_TTABLE);
-  at = lua_rawlen(L, -1);
-  luaL_checkstack(L, 8, NULL);
+  list = lua_gettop(L);
+  at = lua_rawlen(L, list);
+  luaL_checkstack(L, NAMES + 8, NULL);
+  names_init(L, &known);
   for (i = 0; i < skip; i++)
     if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK ||
         skip_fields(&cursor, fields) != EVL_OK)
       return wrong_shape(L);
   for (i = 0; i < limit; i++) {
-    if (push_entry(L, &cursor) != EVL_OK) return wrong_shape(L);
-    lua_rawseti(L, -2, (int)++at);
+    if (push_entry(L, &cursor, &known) != EVL_OK) return wrong_shape(L);
+    lua_rawseti(L, list, (int)++at);
   }
+  lua_settop(L, list);
   return 1;
 }
 

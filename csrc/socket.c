@@ -23,8 +23,6 @@
 #define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in prepare() */
 #endif
 
-enum { CHUNK = 64 * 1024 };
-
 struct evl_socket {
   redisContext *context;
 };
@@ -142,12 +140,16 @@ int evl_socket_send(evl_socket *s, evl_request *r) {
 }
 
 int evl_socket_receive(evl_socket *s, evl_decoder *d) {
-  char chunk[CHUNK];
-  ssize_t n = recv(evl_socket_fd(s), chunk, sizeof chunk, 0);
+  size_t len;
+  char *room = evl_decoder_reserve(d, &len);
+  ssize_t n;
 
+  if (room == NULL) return evl_decoder_feed(d, "", 0); /* says why */
+  n = recv(evl_socket_fd(s), room, len, 0);
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   if (n == 0) return EVL_EEOF;
-  return evl_decoder_feed(d, chunk, (size_t)n);
+  evl_decoder_filled(d, (size_t)n);
+  return EVL_OK;
 }
 
 int evl_socket_idle(const evl_socket *s) {

@@ -389,7 +389,7 @@ describe("a decoder", function()
     for _, case in ipairs {
       { page, "range", 10, { 3, last, "1-0" } },
       { page, "range", 2, { 3, "2-0", "1-0" } },
-      { page, "range", 1, { 3, "1-0", "1-0" } },
+      { page, "range", 3, { 3, last, "1-0" } },
       { "*0\r\n", "range", 10, { 0 } },
       { "*1\r\n*2\r\n" .. bulk("log") .. page, "read", 10, { 3, last, "1-0" } },
       { "*-1\r\n", "read", 10, { 0 } },
@@ -428,15 +428,32 @@ describe("a decoder", function()
         local got, kind, why = decoder:entries(shape, 0, 10)
         assert.same({ nil, "protocol" }, { got, kind }, bytes)
         assert.is_string(why)
-        got, kind = decoder:page(shape, 10)
+      end
+    end
+    -- page() looks at the first and the last entry only, and not at their fields.
+    for _, bytes in ipairs {
+      "+OK\r\n", ":1\r\n", bulk("x"), "*1\r\n:1\r\n", "*1\r\n*0\r\n", "*1\r\n" .. bulk("x"),
+      "*1\r\n*2\r\n:1\r\n*0\r\n", "*1\r\n*2\r\n" .. bulk("1-0") .. ":1\r\n",
+      "*1\r\n" .. entry("no id", "f", "1"), "*1\r\n*3\r\n" .. bulk("log") .. page .. "*0\r\n",
+    } do
+      for _, shape in ipairs { "range", "read" } do
+        local decoder = core.decoder()
+        decoder:feed(bytes)
+        decoder:next()
+        local got, kind = decoder:page(shape, 10)
         assert.same({ nil, "protocol" }, { got, kind }, bytes)
       end
     end
+    local longer = core.decoder()
+    longer:feed(page)
+    longer:next()
+    local got, kind = longer:page("range", 1) -- one more than the limit may come, not two
+    assert.same({ nil, "protocol" }, { got, kind })
     local decoder = core.decoder()
     for _, bytes in ipairs { "+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*0\r\n", "*0\r\n", "*-1\r\n" } do
       decoder:feed(bytes)
       decoder:next()
-      local got, kind = decoder:strings(1, 1)
+      got, kind = decoder:strings(1, 1)
       assert.same({ nil, "protocol" }, { got, kind }, bytes)
     end
   end)
