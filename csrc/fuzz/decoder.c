@@ -56,22 +56,46 @@ static void read_items(transcript *t, const evl_decoder *d) {
   CHECK(evl_cursor_next(&c, &item) == EVL_AGAIN);
 }
 
+static int same_id(const evl_item *a, const evl_item *b) {
+  return a->len == b->len && memcmp(a->string, b->string, a->len) == 0;
+}
+
+/* What is found without a walk: of a page, the last entry and the one before
+ * it; of anything else, whatever it is. */
+static void check_last(const evl_decoder *d, evl_shape shape, int is_page,
+                       size_t count, const evl_item *last_two) {
+  int before;
+
+  for (before = 0; before <= 1; before++) {
+    evl_cursor c = evl_cursor_last(d, shape, before);
+    size_t fields;
+    evl_item id;
+    int status = evl_cursor_entry(&c, &id, &fields);
+
+    CHECK(status == EVL_OK || status == EVL_EPROTOCOL);
+    if (!is_page || count <= (size_t)before) continue;
+    CHECK(status == EVL_OK && same_id(&id, &last_two[before]));
+  }
+}
+
 /* The entries of a page, and nothing behind them; what is no page ends it. */
 static void read_entries(transcript *t, const evl_decoder *d, evl_shape shape) {
   evl_cursor c = evl_cursor_start(d);
   size_t count = 0, fields, i;
   int status = evl_cursor_entries(&c, shape, &count);
-  evl_item id;
+  evl_item end, last_two[2];
 
   CHECK(status == EVL_OK || status == EVL_EPROTOCOL);
   for (i = 0; i < count && status == EVL_OK; i++) {
-    evl_item name, value;
+    evl_item id, name, value;
     evl_id parsed;
 
     status = evl_cursor_entry(&c, &id, &fields);
     if (status != EVL_OK) break;
     CHECK(evl_id_parse(id.string, id.len, &parsed) == EVL_OK);
     transcript_note_item(t, &id);
+    last_two[1] = last_two[0];
+    last_two[0] = id;
     for (; fields > 0 && status == EVL_OK; fields--) {
       status = evl_cursor_field(&c, &name, &value);
       if (status != EVL_OK) break;
@@ -81,7 +105,8 @@ static void read_entries(transcript *t, const evl_decoder *d, evl_shape shape) {
     }
   }
   CHECK(status == EVL_OK || status == EVL_EPROTOCOL);
-  if (status == EVL_OK) CHECK(evl_cursor_next(&c, &id) == EVL_AGAIN);
+  if (status == EVL_OK) CHECK(evl_cursor_next(&c, &end) == EVL_AGAIN);
+  check_last(d, shape, status == EVL_OK, count, last_two);
   transcript_note(t, &status, sizeof status);
 }
 
