@@ -1,5 +1,6 @@
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
+local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local redis = require "spec.support.redis"
 
@@ -329,5 +330,30 @@ describe("a read", function()
     end
     new("stop"):add { stop = true }
     assert(tonumber(writer:wait()) >= reached)
+  end)
+
+  -- The next page is under way while this one is taken apart; where the log ended
+  -- is asked for in front of it, and what came between the two is not the log's.
+  it("ends where the log ended when the first page had come", function()
+    local function bulk(text) return string.format("$%d\r\n%s\r\n", #text, text) end
+    local function xrange(...)
+      local parts = { "*" .. select("#", ...) .. "\r\n" }
+      for _, id in ipairs { ... } do
+        parts[#parts + 1] = "*2\r\n" .. bulk(id) .. "*2\r\n" .. bulk("n") .. bulk("1")
+      end
+      return table.concat(parts)
+    end
+    for _, case in ipairs {
+      { says = xrange("1-0", "2-0") .. xrange("3-0") .. xrange("2-0", "3-0", "4-0"), last = "3-0" },
+      { says = xrange("1-0", "2-0") .. xrange("2-0") .. xrange("2-0", "3-0", "4-0"), last = "2-0" },
+      { says = xrange("1-0", "2-0") .. xrange("4-0") .. xrange("2-0", "3-0", "4-0"), last = "4-0" },
+      { says = xrange("1-0", "2-0") .. xrange("5-0") .. xrange("2-0", "3-0"), last = "3-0" },
+    } do
+      local fake = peer.start { awaits = "XRANGE", says = case.says }
+      local entries = eventlog.new(fake.url, "log", { batch_size = 2 }):tail()
+      fake:stop()
+      assert.equal(case.last, entries and entries[#entries].id)
+      assert.equal(tonumber(case.last:match("%d")), #entries)
+    end
   end)
 end)

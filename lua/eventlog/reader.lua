@@ -69,14 +69,23 @@ function Reader:script(expected, script, ...)
   return value, err
 end
 
---- Asks for one page with XRANGE or XREVRANGE. Returns how many entries it has,
---- and the first and the last id; the decoder has the page.
-local function ask(self, command, from, to, count)
-  local kind, err = self:call(command, self.name, from, to, "COUNT", count)
+--- Appends the request for a page. Whoever has one page sends for the next
+--- before he takes this one apart, so that the server works meanwhile.
+local function want(self, command, from, to, count)
+  self.request:command(command, self.name, from, to, "COUNT", count)
+end
+
+--- The page that is due, of at most so many: how many entries it has, and the
+--- first and the last id; the decoder has it.
+local function next_page(self, asked)
+  local kind, err = self.connection:reply()
   if not kind then return nil, err end
-  local entries, last, first = self.decoder:page("range", count)
-  if not entries then return self.connection:reject(last, first) end
-  return entries, first, last
+  if kind == "error" then
+    return nil, Error.from_server(self.decoder:value())
+  end
+  local count, last, first = self.decoder:page("range", asked)
+  if not count then return self.connection:reject(last, first) end
+  return count, first, last
 end
 
 --- Appends the page at hand, without its first `skip` entries.
@@ -88,38 +97,67 @@ end
 
 --- Whether the log still has an entry at or below this id; or nil, err.
 local function has_up_to(self, id)
-  local count, err = ask(self, "XRANGE", "-", id, 1)
+  want(self, "XRANGE", "-", id, 1)
+  local ok, err = self.connection:send(self.request, 1, 0)
+  if not ok then return nil, err end
+  local count
+  count, err = next_page(self, 1)
   if not count then return nil, err end
   return count > 0
 end
 
+--- Drops what is beyond an id.
+local function cut(entries, stop)
+  for i = #entries, 1, -1 do
+    if not stop or core.id_compare(entries[i].id, stop) <= 0 then break end
+    entries[i] = nil
+  end
+  return entries
+end
+
 --- One attempt at reading forwards. Returns entries, or nil, err, or nil where
---- the log was trimmed past what was read.
+--- the log was trimmed past what was read. `stop` is not the end of a moving
+--- log, but where it was when the first page had come.
 local function attempt_forwards(self, from, page_size)
-  local entries, start, skip, stop = {}, from, 0, "+"
-  while true do
+  local connection = self.connection
+  local entries, start, skip, stop = {}, from, 0, nil
+  want(self, "XRANGE", start, "+", page_size)
+  local ok, err = connection:send(self.request, 1, 0)
+  while ok do
     local asked = page_size + skip
-    local count, first, last = ask(self, "XRANGE", start, stop, asked)
+    local count, first, last = next_page(self, asked)
     if not count then return nil, first end
     if skip == 1 and first ~= start then
       -- has_up_to() takes the page's place in the decoder: a lone deletion
       -- costs one page more.
-      local deleted, err = has_up_to(self, start)
+      local deleted
+      deleted, err = has_up_to(self, start)
       if not deleted then return nil, err end
       start, skip = core.id_next(start), 0
+      if not start then return entries end -- that was the highest id
+      want(self, "XRANGE", start, stop or "+", page_size)
+      ok, err = connection:send(self.request, 1, 0)
     else
-      local ok, err = append(self, entries, skip)
+      local at_end = count < asked or
+        stop ~= nil and core.id_compare(last, stop) >= 0
+      if not at_end then
+        if not stop then want(self, "XREVRANGE", "+", "-", 1) end
+        want(self, "XRANGE", last, stop or "+", page_size + 1)
+        ok, err = connection:send(self.request, stop and 1 or 2, 0)
+        if not ok then return nil, err end
+      end
+      ok, err = append(self, entries, skip)
       if not ok then return nil, err end
-      if count < asked then return entries end
-      if stop == "+" then
-        -- Not the end of a moving log, but where it is now.
-        local found, newest = ask(self, "XREVRANGE", "+", "-", 1)
+      if at_end then return cut(entries, stop) end
+      if not stop then
+        local found, newest = next_page(self, 1)
         if not found then return nil, newest end
         stop = newest or last
       end
       start, skip = last, 1
     end
   end
+  return nil, err
 end
 
 --- All entries from an id on (of "-" on: all that there are), oldest first.
@@ -147,20 +185,30 @@ M.reverse = reverse
 --- One attempt at reading backwards: as attempt_forwards. `expected` is how
 --- many entries there were before.
 local function attempt_backwards(self, limit, page_size, expected)
-  local entries, start, skip = {}, "+", 0
-  while true do
-    local asked = math.min(page_size, limit - #entries) + skip
-    local count, first, last = ask(self, "XREVRANGE", start, "-", asked)
+  local entries, start, skip, total = {}, "+", 0, 0
+  local asked = math.min(page_size, limit)
+  want(self, "XREVRANGE", start, "-", asked)
+  local ok, err = self.connection:send(self.request, 1, 0)
+  while ok do
+    local count, first, last = next_page(self, asked)
     if not count then return nil, first end
     if skip == 1 and first ~= start then return nil end
-    local ok, err = append(self, entries, skip)
+    total = total + count - skip
+    local at_end = count < asked or total == limit
+    if not at_end then
+      asked = math.min(page_size, limit - total) + 1
+      want(self, "XREVRANGE", last, "-", asked)
+      ok, err = self.connection:send(self.request, 1, 0)
+      if not ok then return nil, err end
+    end
+    ok, err = append(self, entries, skip)
     if not ok then return nil, err end
-    if #entries == limit then return reverse(entries) end
-    if count < asked then
-      return #entries >= expected and reverse(entries) or nil
+    if at_end then
+      return (total == limit or total >= expected) and reverse(entries) or nil
     end
     start, skip = last, 1
   end
+  return nil, err
 end
 
 --- The last `limit` entries, oldest first.
