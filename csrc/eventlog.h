@@ -259,6 +259,23 @@ int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value);
  * before it are entries it does not know. */
 evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before);
 
+/* --- spinning ------------------------------------------------------------ */
+
+/* How long to look for an answer before sleeping: learned from what it brought.
+ * In the caller's storage; do not touch the members. */
+typedef struct evl_spin {
+  long us;
+  int adaptive, credit, pause;
+} evl_spin;
+
+/* us: microseconds, always so many; 0: never; negative: as long as it pays, and
+ * never where this process has one processor only. */
+void evl_spin_init(evl_spin *s, long us);
+/* For how many microseconds to spin now: 0 for not at all. */
+long evl_spin_begin(evl_spin *s);
+/* Whether that brought anything. */
+void evl_spin_end(evl_spin *s, int paid);
+
 /* --- sockets ------------------------------------------------------------- */
 
 /* A non-blocking connection to Redis. Nothing here waits but evl_socket_wait,
@@ -289,6 +306,10 @@ int evl_socket_send(evl_socket *s, evl_request *r);
 /* Feeds what has come to the decoder. EVL_OK: some bytes.
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
+/* The same, where an answer is due and the caller would wait for it: looks
+ * again and again for as long as spin says. Where that is not at all it returns
+ * EVL_AGAIN without a look. */
+int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin);
 /* 1 where the peer has neither closed nor sent what nobody asked for. */
 int evl_socket_idle(const evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the

@@ -5,6 +5,7 @@
 
 typedef struct lua_socket {
   evl_socket *socket; /* NULL once closed */
+  evl_spin spin;
 } lua_socket;
 
 static lua_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
@@ -94,6 +95,24 @@ static int socket_receive(lua_State *L) {
   return evl_binding_push_status(L, evl_socket_receive(self->socket, d), NULL);
 }
 
+/* socket:set_spin(us): how long receive_soon() looks; negative: learned */
+static int socket_set_spin(lua_State *L) {
+  evl_spin_init(&check(L)->spin, (long)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* socket:receive_soon(decoder): as receive(), of an answer that is due; looks
+ * for a while, or, where that does not pay, not at all */
+static int socket_receive_soon(lua_State *L) {
+  lua_socket *self = check(L);
+  evl_decoder *d = evl_binding_check_decoder(L, 2);
+
+  if (self->socket == NULL) return push_closed(L);
+  return evl_binding_push_status(
+      L, evl_socket_receive_soon(self->socket, d, &self->spin),
+      evl_decoder_error(d));
+}
+
 /* socket:idle() -> whether it is open, and nothing has come unasked */
 static int socket_idle(lua_State *L) {
   lua_socket *self = check(L);
@@ -122,10 +141,16 @@ static int socket_wait(lua_State *L) {
 
 void evl_binding_open_socket(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"fd", socket_fd},       {"finish", socket_finish},
-      {"send", socket_send},   {"receive", socket_receive},
-      {"idle", socket_idle},   {"shutdown", socket_shutdown},
-      {"close", socket_close}, {NULL, NULL},
+      {"fd", socket_fd},
+      {"finish", socket_finish},
+      {"send", socket_send},
+      {"receive", socket_receive},
+      {"set_spin", socket_set_spin},
+      {"receive_soon", socket_receive_soon},
+      {"idle", socket_idle},
+      {"shutdown", socket_shutdown},
+      {"close", socket_close},
+      {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
       {"tcp", socket_tcp},   {"unix", socket_unix}, {"silent", socket_silent},

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -150,6 +151,27 @@ int evl_socket_receive(evl_socket *s, evl_decoder *d) {
   if (n == 0) return EVL_EEOF;
   evl_decoder_filled(d, (size_t)n);
   return EVL_OK;
+}
+
+static double now(void) {
+  struct timespec t;
+
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin) {
+  long us = evl_spin_begin(spin);
+  double end;
+  int status;
+
+  if (us <= 0) return EVL_AGAIN;
+  end = now() + (double)us * 1e-6;
+  do
+    status = evl_socket_receive(s, d);
+  while (status == EVL_AGAIN && now() < end);
+  evl_spin_end(spin, status != EVL_AGAIN);
+  return status;
 }
 
 int evl_socket_idle(const evl_socket *s) {

@@ -34,6 +34,7 @@ build = {
         "csrc/reply.c",
         "csrc/request.c",
         "csrc/socket.c",
+        "csrc/spin.c",
         "csrc/timer.c",
         "csrc/url.c",
         "csrc/value.c",

@@ -30,11 +30,14 @@ local M = {}
 ---@param settings table where to: path, or host and port
 ---@param wait fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
 ---@param before_close fun(fd: integer)? for a scheduler that must be told
-function M.new(settings, wait, before_close)
+---@param spin integer? µs that it may look for an answer before it waits;
+---  negative: as long as that pays; nil: where others have work to do meanwhile
+function M.new(settings, wait, before_close, spin)
   return setmetatable({
     settings = settings,
     wait = wait,
     before_close = before_close,
+    spin = spin,
     socket = nil, -- until connect()
   }, Transport)
 end
@@ -82,6 +85,7 @@ function Transport:connect(deadline)
     end
     if not socket then return nil, kind, why end
     self.socket = socket
+    if self.spin then socket:set_spin(self.spin) end
   end
   return repeat_until(self, "finish", nil, "w", deadline)
 end
@@ -91,6 +95,11 @@ function Transport:send(request, deadline)
 end
 
 function Transport:receive(decoder, deadline)
+  if self.spin and self.socket and deadline > core.now() then
+    local done, kind, why = self.socket:receive_soon(decoder)
+    if done or done == nil then return done, kind, why end
+    self.wait(self.socket:fd(), "r", deadline - core.now())
+  end
   return repeat_until(self, "receive", decoder, "r", deadline)
 end
 
