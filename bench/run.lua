@@ -3,8 +3,9 @@
 --- other, each in a process of its own, so that what disturbs the machine
 --- disturbs them all.
 ---
----   run.lua [NAME]...    only the works whose names contain one of these
+---   run.lua [NAME]...    only these works
 
+local machine = require "bench.machine"
 local programs = require "bench.programs"
 local report = require "bench.report"
 local works = require "bench.works"
@@ -38,11 +39,14 @@ local function run(command)
   return measured
 end
 
+--- Whether a work was asked for, by its name, or by a part of it where no work is
+--- named so.
 local function wanted(work)
-  if #arg == 0 then return true end
   for _, name in ipairs(arg) do
-    if work.id:find(name, 1, true) then return true end
+    if work.id == name then return true end
+    if not works.find(name) and work.id:find(name, 1, true) then return true end
   end
+  return #arg == 0
 end
 
 local filled = false
@@ -54,6 +58,16 @@ local function fill()
   output(string.format("%s/writer fill %s %s %d", build, port, READ_KEY, works.entries))
 end
 
+--- Empties what the next program is to write to.
+local function clear(work)
+  if work.jobs then
+    redis("flushall")
+    filled = false
+  elseif not work.reads then
+    redis("del", WRITE_KEY)
+  end
+end
+
 local progress = os.getenv("BENCH_TTY") == "1"
 
 local function note(format, ...)
@@ -63,24 +77,25 @@ end
 --- All repeats of a work: program -> list of what was measured.
 local function measure(work)
   local measured = {}
+  for _, name in ipairs(work.programs) do measured[name] = {} end
   if work.reads then fill() end
   for i = 1, works.repeats do
     for _, name in ipairs(work.programs) do
-      local program = programs[name]
-      if program then
-        note("%s, repeat %d of %d: %s", work.id, i, works.repeats, name)
-        if not work.reads then redis("del", WRITE_KEY) end
-        measured[name] = measured[name] or {}
+      if i <= works.repeats_of(work, name) then
+        note("%s, repeat %d of %d: %s", work.title, i, works.repeats, name)
+        clear(work)
+        local program = work.jobs and programs.growth or programs[name]
         measured[name][i] = run(program(works.arguments(work, name, port,
           work.reads and READ_KEY or WRITE_KEY)))
       end
     end
   end
-  redis("del", WRITE_KEY)
+  clear(work)
   note("")
   return measured
 end
 
+local about = machine.look()
 local results = {}
 for _, work in ipairs(works.list) do
   if wanted(work) then
@@ -88,3 +103,5 @@ for _, work in ipairs(works.list) do
     report.work(work, results[work.id])
   end
 end
+report.targets(results, works)
+if #arg == 0 then report.write(about, results, works) end

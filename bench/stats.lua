@@ -13,10 +13,9 @@ function M.summary(values)
   return { median = middle, min = sorted[1], max = sorted[n] }
 end
 
--- A measurement is what a worker printed: a table of numbers. What can be made
--- of one, by name.
+-- A measurement is what a worker printed: a table of numbers. What is made of
+-- one, by name; any other metric is the number of that name.
 local metrics = {}
-M.metrics = metrics
 
 --- Entries a second.
 function metrics.rate(run) return run.entries / run.seconds end
@@ -25,22 +24,27 @@ function metrics.rate(run) return run.entries / run.seconds end
 function metrics.cpu(run) return run.cpu / run.entries * 1e6 end
 function metrics.server_cpu(run) return run.server_cpu / run.entries * 1e6 end
 
---- Microseconds.
-function metrics.p50(run) return run.p50 end
-function metrics.p99(run) return run.p99 end
-
 --- MB, which are 10^6 bytes.
-function metrics.peak(run) return run.peak * 1024 / 1e6 end
+function metrics.peak(run) return run.peak and run.peak * 1024 / 1e6 end
 
---- A program's measurements as a summary of this metric; nil where there are
---- none.
+--- Bytes in Redis per entry.
+function metrics.bytes(run) return run.bytes / run.entries end
+
+--- Entries per batch.
+function metrics.batch(run) return run.entries / run.batches end
+
+local function value(run, metric)
+  if metrics[metric] then return metrics[metric](run) end
+  return run[metric]
+end
+
+--- A program's measurements as a summary of this metric; nil where none has it.
 ---@param runs table[]?
 ---@param metric string
 function M.of(runs, metric)
-  if not runs or #runs == 0 then return nil end
   local values = {}
-  for i, run in ipairs(runs) do values[i] = metrics[metric](run) end
-  return M.summary(values)
+  for i, run in ipairs(runs or {}) do values[i] = value(run, metric) end
+  return #values > 0 and M.summary(values) or nil
 end
 
 --- How many times the reference, repeat by repeat, as a summary.
@@ -50,7 +54,7 @@ end
 function M.ratio(runs, reference, metric)
   local values = {}
   for i = 1, math.min(#(runs or {}), #(reference or {})) do
-    values[i] = metrics[metric](runs[i]) / metrics[metric](reference[i])
+    values[i] = value(runs[i], metric) / value(reference[i], metric)
   end
   return #values > 0 and M.summary(values) or nil
 end

@@ -48,7 +48,7 @@ function works.add()
   calls(count / 10)
   section.start()
   calls(count)
-  section.stop(count)
+  return section.stop(count)
 end
 
 --- Reads a log from its start, at most so many: how many there were.
@@ -64,14 +64,14 @@ end
 function works.follow()
   read(20000)
   section.start()
-  section.stop(read(count))
+  return section.stop(read(count))
 end
 
 function works.tail()
   assert(log:tail_n(1000))
   section.start()
   local entries = assert(log:tail())
-  section.stop(#entries)
+  return section.stop(#entries)
 end
 
 function works.tables()
@@ -79,7 +79,7 @@ function works.tables()
   build(1000)
   section.start()
   local entries = build(count)
-  section.stop(#entries)
+  return section.stop(#entries)
 end
 
 function works.tail_n()
@@ -95,7 +95,7 @@ function works.tail_n()
   calls(math.ceil(count / 10))
   section.start()
   calls(count)
-  section.stop(count * 100, times)
+  return section.stop(count * 100, times)
 end
 
 --- When an event was stamped, of now().
@@ -117,7 +117,7 @@ function works.latency()
       times[seen] = arrived - stamp_of(event)
     end
   end
-  section.stop(seen, times)
+  return section.stop(seen, times)
 end
 
 function works.throughput()
@@ -131,7 +131,7 @@ function works.throughput()
     first = first or stamp_of(batch[1])
     seen = seen + #batch
   end
-  section.stop(seen, nil, first)
+  return section.stop(seen, nil, first)
 end
 
-works[work]()
+print(works[work]())

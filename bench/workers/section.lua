@@ -1,5 +1,5 @@
 --- What is measured, for the workers in Lua: time, this process's CPU, the
---- server's CPU and the peak memory, printed as one line.
+--- server's CPU and the peak memory, as one line of name=value.
 
 local core = require "eventlog.core"
 
@@ -49,13 +49,13 @@ function M.stop(entries, times, since)
     line = line .. string.format(" p50=%.1f p99=%.1f",
       times[math.floor(n / 2) + 1] * 1e6, times[math.floor(n * 0.99) + 1] * 1e6)
   end
-  print(line)
+  return line
 end
 
---- Starts one that writes while we follow.
-function M.spawn_writer(work, port, key, count)
-  local ok = os.execute(string.format("%s %s %d %s %d &", os.getenv("BENCH_WRITER"),
-    work, port, key, count))
+--- Starts one that writes while we follow; keys: how many, for its "rounds".
+function M.spawn_writer(work, port, key, count, keys)
+  local ok = os.execute(string.format("%s %s %d %s %d %d &",
+    os.getenv("BENCH_WRITER"), work, port, key, count, keys or 0))
   assert(ok == true or ok == 0, "no writer")
 end
 

@@ -4,8 +4,8 @@
  *   writer batches PORT KEY COUNT    in pipelines of 100; each entry's first
  *                                    field says when its pipeline began
  *   writer ticks PORT KEY COUNT      one a millisecond, stamped likewise
- *   writer rounds PORT KEY COUNT N   one after the other, each to the next of
- *                                    the keys KEY1 ... KEYN
+ *   writer rounds PORT KEY COUNT N   one each 200 µs, each to the next of the
+ *                                    keys KEY1 ... KEYN
  *
  * But for fill it gives its reader 50 ms to begin its wait. */
 #define _GNU_SOURCE
@@ -33,19 +33,34 @@ static void add_one(redisContext *c, xadd *x) {
   freeReplyObject(checked(c, redisCommandArgv(c, XADD_ARGC, x->argv, x->len)));
 }
 
-static void ticks(redisContext *c, const char *key, uint64_t count) {
-  struct timespec t;
-  xadd x;
+/* A clock that ticks. */
+typedef struct pace {
+  struct timespec next;
+  long ns;
+} pace;
+
+static pace pace_new(long ns) {
+  pace p = {{0, 0}, ns};
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_MONOTONIC, &p.next);
+  return p;
+}
+
+static void pace_wait(pace *p) {
+  p->next.tv_nsec += p->ns;
+  if (p->next.tv_nsec >= 1000000000) {
+    p->next.tv_nsec -= 1000000000;
+    p->next.tv_sec++;
+  }
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &p->next, NULL);
+}
+
+static void ticks(redisContext *c, const char *key, uint64_t count) {
+  pace p = pace_new(1000000);
+  xadd x;
   for (uint64_t i = 0; i < count; i++) {
-    t.tv_nsec += 1000000;
-    if (t.tv_nsec >= 1000000000) {
-      t.tv_nsec -= 1000000000;
-      t.tv_sec++;
-    }
     xadd_init(&x, key, i);
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+    pace_wait(&p);
     xadd_stamp(&x);
     add_one(c, &x);
   }
@@ -53,11 +68,13 @@ static void ticks(redisContext *c, const char *key, uint64_t count) {
 
 static void rounds(redisContext *c, const char *key, uint64_t count,
                    uint64_t keys) {
+  pace p = pace_new(200000);
   char name[128];
   xadd x;
   for (uint64_t i = 0; i < count; i++) {
     snprintf(name, sizeof name, "%s%" PRIu64, key, i % keys + 1);
     xadd_init(&x, name, i);
+    pace_wait(&p);
     add_one(c, &x);
   }
 }
