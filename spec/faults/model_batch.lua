@@ -1,0 +1,174 @@
+--- Whether a follower's batch is right, if it came after a place and was read from
+--- an epoch of the truth. Does no I/O.
+---
+--- A place is where a follower is: an epoch (nil: there was no log), and the index
+--- of the last entry that it has seen there, somewhere from `low` to `high`; `exact`
+--- where it was handed out, `counted` where the follower reached the log's end since
+--- it began, and so could know how many entries the log ever had.
+---
+--- `now` is the first position that the server had surely not passed when the batch
+--- had come. Each check returns nil where all is well, or a rule and what broke it.
+
+local truths = require "spec.faults.truth"
+
+local before = truths.before
+
+local M = {}
+
+---@class spec.Batch
+---@field time number when next() had returned it
+---@field entries { id: string, at: string }[]
+---@field caught_up boolean?
+---@field gap { after: string, before: string, missed: integer? }?
+---@field reset string?
+
+---@class spec.Place
+---@field epoch spec.Epoch?
+---@field low integer
+---@field high integer
+---@field exact boolean?
+---@field counted boolean?
+
+--- Whether an entry may have been gone by then, and for that reason.
+local function gone(epoch, index, now, why)
+  local removed = epoch.removed[index]
+  return removed and removed.pos < now and (not why or removed.why == why)
+end
+M.gone = gone
+
+--- Whether the epoch has all entries of a batch, in this order.
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+function M.has(epoch, batch)
+  local last = 0
+  for _, entry in ipairs(batch.entries) do
+    local known = epoch.by_id[entry.id]
+    if not known or known.at ~= entry.at or known.index <= last then return false end
+    last = known.index
+  end
+  return true
+end
+
+--- Whether a place is one in another epoch, too: the same one, or one that was
+--- rolled back to a moment behind it.
+local function joins(place, epoch)
+  local from = place.epoch
+  if not from or from == epoch then return true end
+  return place.low > 0 and from.entries[place.low] == epoch.entries[place.low]
+end
+
+function M.index_of_first(epoch, batch)
+  return epoch.by_id[batch.entries[1].id].index
+end
+
+--- The first of the entries from index `first` to `last` that is missing, and
+--- neither deleted nor in the batch's gap nor excused(entry). As a broken rule.
+local function loss(epoch, first, last, batch, now, excused)
+  local gap = batch.gap
+  for index = first, last do
+    local entry = epoch.entries[index]
+    local covered = gap and gone(epoch, index, now) and before(gap.after, entry.id) and
+      before(entry.id, gap.before)
+    if not covered and not gone(epoch, index, now, "deleted") and
+      not (excused and excused(entry)) then
+      return "loss", string.format("%s (%s) was not handed out", entry.id,
+        tostring(entry.at))
+    end
+  end
+end
+M.loss = loss
+
+--- Within a batch only what was deleted is missing: it was read in one go.
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+---@param now number
+function M.within(epoch, batch, now)
+  for i = 2, #batch.entries do
+    local from = epoch.by_id[batch.entries[i - 1].id].index
+    local to = epoch.by_id[batch.entries[i].id].index
+    local rule, what = loss(epoch, from + 1, to - 1, { entries = {} }, now)
+    if rule then return rule, what end
+  end
+end
+
+--- Whether a gap is what is missing. The server may be unable to tell a gap from
+--- none where `unsure` is set, or entries behind gap.after were deleted.
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+---@param now number
+---@param unsure boolean?
+function M.gap(epoch, batch, now, unsure)
+  local gap, missing, trimmed, deleted = batch.gap, 0, 0, false
+  if not gap then return end
+  if gap.before ~= batch.entries[1].id then
+    return "gap", "a gap ends at " .. gap.before .. ", not at the batch"
+  end
+  local first = M.index_of_first(epoch, batch)
+  for index = #epoch.entries, 1, -1 do
+    if not before(gap.after, epoch.entries[index].id) then break end
+    deleted = deleted or gone(epoch, index, now, "deleted")
+    if index < first then
+      missing = missing + 1
+      if gone(epoch, index, now, "trimmed") then trimmed = trimmed + 1 end
+    end
+  end
+  if gap.missed and gap.missed ~= missing then
+    return "gap", string.format("a gap after %s says %d, and %d are missing", gap.after,
+      gap.missed, missing)
+  elseif not gap.missed and trimmed == 0 and not deleted and not unsure then
+    return "gap", "a gap after " .. gap.after .. " where nothing was trimmed"
+  end
+end
+
+--- Whether no server could tell, at any moment up to `now`, the epoch of the batch
+--- from that of the place: its entry may have been trimmed or deleted, and the
+--- numbers of the entries go on.
+local function indistinguishable(place, epoch, batch, now)
+  local at = place.epoch.entries[place.low]
+  if not at then return false end
+  if epoch.by_id[at.id] then return true end -- the very same id once more
+  if place.counted and M.index_of_first(epoch, batch) <= place.low then return false end
+  for index, entry in ipairs(epoch.entries) do
+    if not before(entry.id, at.id) then
+      if gone(epoch, index, now, "deleted") then return true end
+    elseif not gone(epoch, index, now) then
+      return false
+    end
+  end
+  return true
+end
+
+--- A batch that came after a place. Returns nil and "indistinguishable" where that
+--- is why it is right.
+---@param place spec.Place
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+---@param now number
+function M.follows(place, epoch, batch, now)
+  local first, same = M.index_of_first(epoch, batch), joins(place, epoch)
+  if batch.reset then
+    if same and (place.low > 0 or not place.epoch) then
+      return "reset", "a reset, and the log is the same"
+    elseif batch.gap then
+      return "gap", "a gap beside a reset"
+    end
+    return loss(epoch, 1, first - 1, batch, now, function(entry)
+      return gone(epoch, entry.index, now)
+    end)
+  elseif not same then
+    if indistinguishable(place, epoch, batch, now) then return nil, "indistinguishable" end
+    return "reset", string.format("no reset, and the log is another one: its life %d, " ..
+      "and not %d", epoch.number, place.epoch.number)
+  elseif first <= place.low then
+    return "twice", batch.entries[1].id .. " was handed out before"
+  end
+  local rule, what = loss(epoch, place.high + 1, first - 1, batch, now)
+  if rule then return rule, what end
+  local gap = batch.gap
+  if gap and place.exact and gap.after ~= epoch.entries[place.low].id then
+    return "gap", "a gap begins at " .. gap.after .. ", not at the last entry"
+  end
+  return M.gap(epoch, batch, now)
+end
+
+return M

@@ -1,0 +1,136 @@
+--- Whether a follower began right: at the beginning of its log, at the last n
+--- entries, or at an id. Does no I/O. `from` is a position that the server had surely
+--- passed when the follower was made; `now` is one that it had surely not passed when
+--- the first batch had come.
+
+local batches = require "spec.faults.model_batch"
+local truths = require "spec.faults.truth"
+
+local index_at, before = truths.index_at, truths.before
+local gone = batches.gone
+
+local M = {}
+
+--- Whether an entry lies before an id that a life begins at.
+local function is_before_start(life, id)
+  return life.id and (before(id, life.id) or life.start == "after" and id == life.id)
+end
+
+--- More entries than were wanted: of those that were there all the time.
+local function excess(epoch, first, limit, from, now)
+  local there = 0
+  for index = first, limit and index_at(epoch, from) or 0 do
+    if not gone(epoch, index, now) then there = there + 1 end
+  end
+  if there > (limit or 0) then
+    return "excess", string.format("it began %d entries before the end, and not %d", there,
+      limit)
+  end
+end
+
+--- A first batch that has entries, if it was read from an epoch.
+---@param life spec.Life
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+---@param from integer
+---@param now number
+---@return string? rule
+---@return string? what
+function M.with_entries(life, epoch, batch, from, now)
+  local limit = life.start ~= "after" and life.max_length or nil
+  if life.start == "n" then limit = math.min(life.n, limit or life.n) end
+  local newest = index_at(epoch, now - 1)
+  local first = batches.index_of_first(epoch, batch)
+  local rule, what = batches.loss(epoch, 1, first - 1, batch, now,
+    function(entry)
+      return batch.reset or -- then it goes on from the end
+        is_before_start(life, entry.id) or
+        limit and entry.index <= newest - limit or
+        gone(epoch, entry.index, now) and (not life.id or limit or life.id == "0-0")
+    end)
+  if rule or batch.reset then return rule, what end
+  if is_before_start(life, batch.entries[1].id) then
+    return "twice", batch.entries[1].id .. " comes before the beginning, " .. life.id
+  end
+  rule, what = excess(epoch, first, limit, from, now)
+  if rule then return rule, what end
+  return batches.gap(epoch, batch, now, life.id and not epoch.by_id[life.id])
+end
+
+--- Where a follower may be after an empty first batch: at the log's end.
+---@return spec.Place[]
+function M.places_at_end(life, epochs, from, now)
+  local places, alive_since, none = {}, from, life.expires
+  for _, epoch in ipairs(epochs) do
+    if epoch.born < now and epoch.died > from then
+      none = none or epoch.born > alive_since
+      alive_since = epoch.died
+      places[#places + 1] = {
+        epoch = epoch, low = index_at(epoch, from),
+        high = index_at(epoch, math.min(now, epoch.died) - 1),
+      }
+    end
+  end
+  if none or alive_since < now then places[#places + 1] = { low = 0, high = 0 } end
+  return places
+end
+
+--- An empty first batch: none of the entries that were there all the time should
+--- have been in it.
+function M.without_entries(life, batch, epochs, from, now)
+  if life.expires or batch.reset or life.n == 0 then return end
+  for _, epoch in ipairs(epochs) do
+    if epoch.born <= from and epoch.died >= now then
+      return batches.loss(epoch, 1, index_at(epoch, from), batch, now, function(entry)
+        return gone(epoch, entry.index, now) or is_before_start(life, entry.id)
+      end)
+    end
+  end
+end
+
+--- Whether the log's last id lay before an id between two positions: always, and
+--- ever.
+local function beyond_the_end(epochs, id, from, now)
+  local always, ever, alive_since = true, false, from
+  local function moment(last)
+    local is_beyond = before(last, id)
+    always, ever = always and is_beyond, ever or is_beyond
+  end
+  local function last_at(epoch, pos)
+    local entry = epoch.entries[index_at(epoch, pos)]
+    return entry and entry.id or "0-0"
+  end
+  for _, epoch in ipairs(epochs) do
+    if epoch.born < now and epoch.died > from then
+      if epoch.born > alive_since then moment("0-0") end
+      moment(last_at(epoch, math.max(from, epoch.born)))
+      moment(last_at(epoch, math.min(now, epoch.died) - 1))
+      alive_since = epoch.died
+    end
+  end
+  if alive_since < now then moment("0-0") end
+  return always, ever
+end
+
+--- Whether a first batch says rightly that the id is beyond the log's end.
+function M.reset(life, batch, epochs, from, now)
+  if not life.id then
+    local changed = false
+    for _, epoch in ipairs(epochs) do
+      changed = changed or epoch.born > from and epoch.born < now
+    end
+    if batch.reset and not changed then return "reset", "a reset at the beginning" end
+    return
+  end
+  local always, ever = beyond_the_end(epochs, life.id, from, now)
+  if life.expires then -- it may be out of sight before it is gone
+    ever = true
+  end
+  if batch.reset and not ever then
+    return "reset", "a reset at the beginning, and " .. life.id .. " is not beyond the end"
+  elseif not batch.reset and always then
+    return "reset", "no reset, and " .. life.id .. " is beyond the log's end"
+  end
+end
+
+return M
