@@ -258,6 +258,8 @@ int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value);
  * in, or at the one before it where there are two: without a walk. Whether all
  * before it are entries it does not know. */
 evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before);
+/* How many bytes that last entry has in the reply. */
+size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
 
 /* --- spinning ------------------------------------------------------------ */
 

@@ -141,9 +141,10 @@ static int skip_fields(evl_cursor *cursor, size_t fields) {
   return EVL_OK;
 }
 
-/* decoder:page(shape, limit) -> count, last, first: how many entries the reply
- * holds, which is at most one more than limit; the id of the last of its first
- * `limit` entries, and of the first. Or nil, kind, why. shape: "range" (XRANGE,
+/* decoder:page(shape, limit) -> count, last, first, size: how many entries the
+ * reply holds, which is at most one more than limit; the id of the last of its
+ * first `limit` entries, and of the first; how many bytes the last entry of all
+ * has, as Redis sends it. Or nil, kind, why. shape: "range" (XRANGE,
  * XREVRANGE) or "read" (XREAD). Does not look at the entries between. */
 static int decoder_page(lua_State *L) {
   evl_decoder *d = evl_binding_check_decoder(L, 1);
@@ -165,7 +166,8 @@ static int decoder_page(lua_State *L) {
     lua_pushnil(L);
   if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK) return wrong_shape(L);
   lua_pushlstring(L, id.string, id.len);
-  return 3;
+  lua_pushinteger(L, (lua_Integer)evl_decoder_last_size(d, shape));
+  return 4;
 }
 
 /* The names of the entry before: those of the next are the same, as a rule, and

@@ -335,6 +335,10 @@ evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before) {
   return c;
 }
 
+size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape) {
+  return d->at - evl_cursor_last(d, shape, 0).next;
+}
+
 int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields) {
   evl_item list;
   evl_id parsed;

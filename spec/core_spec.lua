@@ -383,15 +383,16 @@ describe("a decoder", function()
     assert.same({ entries[1], entries[2], entries[3], entries[2] }, into)
   end)
 
-  it("tells a page's count, last and first id", function()
+  it("tells a page's count, last and first id, and the last one's size", function()
     local decoder = core.decoder()
     local last = TOP .. "-" .. TOP
+    local size = #page - page:find("*2\r\n" .. bulk(last), 1, true) + 1
     for _, case in ipairs {
-      { page, "range", 10, { 3, last, "1-0" } },
-      { page, "range", 2, { 3, "2-0", "1-0" } },
-      { page, "range", 3, { 3, last, "1-0" } },
+      { page, "range", 10, { 3, last, "1-0", size } },
+      { page, "range", 2, { 3, "2-0", "1-0", size } },
+      { page, "range", 3, { 3, last, "1-0", size } },
       { "*0\r\n", "range", 10, { 0 } },
-      { "*1\r\n*2\r\n" .. bulk("log") .. page, "read", 10, { 3, last, "1-0" } },
+      { "*1\r\n*2\r\n" .. bulk("log") .. page, "read", 10, { 3, last, "1-0", size } },
       { "*-1\r\n", "read", 10, { 0 } },
     } do
       decoder:feed(case[1])

@@ -1,17 +1,19 @@
 --- A follower: hands out a log's entries in batches, as they come.
 ---
---- It has a connection to itself, on which one request is always under way: the
---- next page is asked for before the last one is made into tables. What is
---- owed when next() runs into its timeout is still owed at the next call, so
---- nothing is lost or repeated. Where that cannot be (next() was broken off by
---- an error, such as Ctrl-C's; the process was forked), the follower goes back
---- to what it handed out last, on a new connection.
+--- It has a connection to itself. While the log goes on behind a page, the next
+--- one is asked for before that one is made into tables. What is owed when
+--- next() runs into its timeout is still owed at the next call, so nothing is
+--- lost or repeated. Where that cannot be (next() was broken off by an error,
+--- such as Ctrl-C's; the process was forked), the follower goes back to what it
+--- handed out last, on a new connection.
 --- What it asks for is said in stages.lua.
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local backoff = require "eventlog.backoff"
+local exchange = require "eventlog.exchange"
 local options = require "eventlog.options"
+local read_stage = require "eventlog.read_stage"
 local stages = require "eventlog.stages"
 
 ---@class eventlog.Batch: eventlog.Entry[]
@@ -28,7 +30,7 @@ local M = {}
 
 --- To where the last batch ended, or to the start; without a connection.
 local function go_back(self)
-  stages.detach(self)
+  exchange.detach(self)
   self.position = self.handed_out or "0-0" -- XREAD goes on after this
   self.first = not self.handed_out -- no batch was handed out yet
   self.known = { -- for continuity.lua
@@ -40,8 +42,11 @@ local function go_back(self)
   self.located = 0 -- entries before the first batch that are to come in it
   self.reset = nil -- to be reported on the next batch that has entries
   self.clamp_state = nil
+  self.last_size = nil -- of the last entry, where it came on this connection
+  self.suspicious = false -- whether the look behind a page has to be a close one
+  self.again = false -- whether a page is read once more
   self.by_body = true -- scripts are sent whole until one was answered
-  self.next_stage = self.first and stages.first(self.start) or stages.read
+  self.next_stage = self.first and stages.first(self.start) or read_stage
 end
 
 ---@param log eventlog.Log
@@ -150,7 +155,7 @@ local function attach(self, deadline)
     if self.ended then return nil, self.ended end -- on_event may close it
   end
   if not self.stage then
-    ok, err = stages.ask(self, self.next_stage)
+    ok, err = exchange.ask(self, self.next_stage)
     if not ok then return nil, err end
   end
   return connection
@@ -233,6 +238,7 @@ function Follower:next(timeout)
   timeout = options.timeout(timeout, 2)
   if self.ended then return nil, self.ended end
   enter(self)
+  self.polls = timeout == 0
   local batch, err = advance(self, timeout and core.now() + timeout)
   if batch then
     local last = batch[#batch]

@@ -1,0 +1,100 @@
+--- What a follower's stages share: asking, taking pages and looks apart, and
+--- telling what became of the log. self is the follower.
+
+local core = require "eventlog.core"
+local Error = require "eventlog.error"
+local continuity = require "eventlog.continuity"
+local scripts = require "eventlog.scripts"
+
+local M = {}
+
+--- Sends a stage's request. What was asked before is at most replied to.
+function M.ask(self, stage)
+  self.stage = stage
+  self.request:clear()
+  local replies, patience = stage.ask(self, self.request)
+  return self.connection:send(self.request, replies, patience or 0)
+end
+
+--- A page of the reply at hand: how many entries it has, the id of the last of
+--- its first `limit`, the first id, and how many bytes the last of all has. Or
+--- nil, err.
+function M.page(self, shape, limit)
+  local decoder = self.connection.decoder
+  local count, last, first, size = decoder:page(shape, limit)
+  if not count then return self.connection:reject(last, first) end
+  return count, last, first, size
+end
+
+--- A list of the reply's first entries; or nil, err.
+function M.entries_of(self, shape, limit)
+  local batch, kind, why = self.connection.decoder:entries(shape, 0, limit)
+  if not batch then return self.connection:reject(kind, why) end
+  return batch
+end
+
+--- Asks where the log stands; only the first time with the script's body.
+function M.look(self, request, after, always)
+  local by, script = "EVALSHA", scripts.state.sha
+  if self.by_body then by, script = "EVAL", scripts.state.body end
+  request:command(by, script, 1, self.log.name, after, always and 1 or 0)
+end
+
+--- What it answers: a state; true where `after` is still there; or nil, err.
+function M.looked(self, kind)
+  self.by_body = false
+  if kind == "string" then return true end
+  local list, failure, why =
+    self.connection.decoder:strings(1, continuity.STATE_SIZE)
+  if not list then return self.connection:reject(failure, why) end
+  local state = continuity.parse(list)
+  self.known.first = self.known.first or state.first
+  return state
+end
+
+--- The error that ends a follower of a log with on_gap = "error".
+local function gap_error(self, message)
+  return Error.new("gap", string.format("log %q %s", self.log.name, message))
+end
+
+--- Puts a gap or a reset on a batch, and tells of it; or nil, err.
+function M.report(self, batch, gap, reset)
+  local message
+  if gap then
+    message = string.format("has lost %s entries between %s and %s",
+      gap.missed and string.format("%d", gap.missed) or "some", gap.after,
+      gap.before)
+    batch.gap = gap
+    self.client:tell("gap", self.log.name, message)
+  end
+  if reset then
+    message = "was " .. (reset == "rewound" and "rolled back" or "made anew")
+    batch.reset = reset
+    self.client:tell("reset", self.log.name, message)
+  end
+  if message and self.log.settings.on_gap == "error" then
+    return nil, gap_error(self, message)
+  end
+  return batch
+end
+
+--- A first batch: with a reset where the id to begin at was beyond the end.
+function M.clamped(self, batch, state)
+  local id = self.start.id
+  if not id or core.id_compare(id, state.last) <= 0 then return batch end
+  return M.report(self, batch, nil,
+    state.last == "0-0" and "recreated" or "rewound")
+end
+
+--- Lets the connection go, with what is under way on it.
+function M.detach(self)
+  local connection = self.connection
+  self.stage, self.pending, self.state = nil, nil, nil
+  if connection then
+    self.connection = nil
+    connection:close()
+    self.client:release(connection, self.log.name)
+  end
+end
+
+return M
