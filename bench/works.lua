@@ -64,7 +64,7 @@ for _, n in ipairs { 1000, 10000, 100000, 1000000, longest } do
   if n <= longest and (#lengths == 0 or n > lengths[#lengths].count) then
     table.insert(lengths, {
       name = grouped(n) .. " entries", count = n, extra = math.max(1, 100000 // n),
-      repeats = n >= 1000000 and 1 or M.repeats,
+      repeats = n >= 1000000 and 1 or 3,
     })
   end
 end
@@ -86,16 +86,16 @@ M.list = {
     count = either(200000, 60000), slow_count = either(40000, 20000),
     metrics = RATE, programs = adders },
   { id = "follow", title = "follow a log from its start", work = "follow",
-    reads = true, count = M.entries, slow_count = M.entries // 5,
+    reads = true, count = M.entries, slow_count = either(100000, 20000),
     metrics = RATE, programs = readers },
   { id = "tail", title = "tail() of a whole log, all kept", work = "tail",
-    reads = true, count = M.entries,
+    reads = true, count = M.entries, repeats = { [OURS_51] = 3, [OURS_JIT] = 3 },
     metrics = RATE, programs = { TABLES, OURS, OURS_51, OURS_JIT } },
   { id = "last100", title = "tail_n(100)", work = "tail_n", reads = true,
     count = either(2000, 500), slow_count = either(500, 200),
     metrics = TIMES, programs = readers },
   { id = "latency", title = "to a follower, 1 event a ms", work = "latency",
-    count = either(1000, 400),
+    count = either(1000, 400), slow_count = either(500, 400),
     metrics = TIMES, programs = readers },
   { id = "throughput", title = "follow a writer in C, 100 a batch",
     work = "throughput", count = either(200000, 50000),
@@ -137,7 +137,7 @@ end
 --- How often a program does a work.
 function M.repeats_of(work, program)
   local job = work.jobs and work.jobs[program]
-  return job and job.repeats or M.repeats
+  return job and job.repeats or work.repeats and work.repeats[program] or M.repeats
 end
 
 return M
