@@ -171,11 +171,31 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
+/* reverse(list) -> the same list, its last item first now */
+static int core_reverse(lua_State *L) {
+  int i, j;
+
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  for (i = 1, j = (int)lua_rawlen(L, 1); i < j; i++, j--) {
+    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, 1, j);
+    lua_rawseti(L, 1, i);
+    lua_rawseti(L, 1, j);
+  }
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"id", core_id},           {"id_next", core_id_next},
-    {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
-    {"url", core_url},         {"now", core_now},
-    {"pid", core_pid},         {NULL, NULL},
+    {"id", core_id},
+    {"id_next", core_id_next},
+    {"id_prev", core_id_prev},
+    {"id_compare", core_id_compare},
+    {"url", core_url},
+    {"now", core_now},
+    {"pid", core_pid},
+    {"reverse", core_reverse},
+    {NULL, NULL},
 };
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};

@@ -3,6 +3,17 @@ local core = require "eventlog.core"
 local TOP = "18446744073709551615"
 local BIG = "9007199254740993" -- 2^53 + 1: no double holds it
 
+describe("reverse", function()
+  it("turns a list around, in place", function()
+    for _, case in ipairs { { {}, {} }, { { 1 }, { 1 } }, { { 1, 2 }, { 2, 1 } },
+      { { 1, 2, 3 }, { 3, 2, 1 } } } do
+      local list = case[1]
+      assert.equal(list, core.reverse(list))
+      assert.same(case[2], list)
+    end
+  end)
+end)
+
 describe("an id", function()
   it("is read in both forms, and written in one", function()
     for _, case in ipairs {

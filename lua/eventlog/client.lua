@@ -166,7 +166,7 @@ function Client:release(connection, log)
     connection:keep(pool_size)
   elseif #self.idle < pool_size then
     connection.decoder:trim()
-    table.insert(self.idle, connection)
+    self.idle[#self.idle + 1] = connection
   else
     connection:close()
   end
@@ -193,13 +193,19 @@ end
 
 --- An empty request; give it back when its replies have come.
 function Client:take_request()
-  return table.remove(self.requests) or core.request()
+  local requests = self.requests
+  local n = #requests
+  local request = requests[n]
+  requests[n] = nil
+  return request or core.request()
 end
 
 function Client:give_request(request)
-  if #self.requests < self.settings.pool_size then
+  local requests = self.requests
+  local n = #requests
+  if n < self.settings.pool_size then
     request:clear()
-    table.insert(self.requests, request)
+    requests[n + 1] = request
   end
 end
 

@@ -67,7 +67,7 @@ end
 --- Calls a transport's method until it is done, the caller's deadline passes
 --- (nil, TIMEOUT), or the peer has not moved for too long. Waits may end early,
 --- so only the clock counts.
-local function move(self, method, argument, deadline, stalled)
+local function move(self, method, argument, deadline, stalled, seconds)
   local stall_at = self.stall_at
   local limit = deadline and deadline < stall_at and deadline or stall_at
   local transport = self.transport
@@ -84,7 +84,9 @@ local function move(self, method, argument, deadline, stalled)
     if done then return true end
     if done == nil then return fail(self, kind, why) end
     local now = core.now()
-    if now >= stall_at then return fail(self, "connection", stalled) end
+    if now >= stall_at then
+      return fail(self, "connection", string.format(stalled, seconds))
+    end
     if now >= limit then return nil, TIMEOUT end
   end
 end
@@ -127,8 +129,8 @@ function Connection:establish(deadline)
   local settings = self.settings
   if self.state == "new" then
     if not self.stall_at then expect_within(self, settings.connect_timeout) end
-    local ok, err = move(self, "connect", nil, deadline, string.format(
-      "cannot connect within %g s", settings.connect_timeout))
+    local ok, err = move(self, "connect", nil, deadline,
+      "cannot connect within %g s", settings.connect_timeout)
     if not ok then return nil, err end
     if self.transport:is_reused() then
       self.reused = true
@@ -194,8 +196,8 @@ end
 local function flush(self, deadline)
   local request = self.request
   while request:size() > 0 do
-    local ok, err = move(self, "send", request, deadline, string.format(
-      "the server took in nothing for %g s", self.settings.timeout))
+    local ok, err = move(self, "send", request, deadline,
+      "the server took in nothing for %g s", self.settings.timeout)
     if not ok then return nil, err end
     expect_within(self, self.patience)
   end
@@ -221,8 +223,8 @@ function Connection:reply(deadline)
       return kind
     end
     if kind == nil then return fail(self, failure, why) end
-    local ok, err = move(self, "receive", decoder, deadline, string.format(
-      "no answer for %g s", self.settings.timeout))
+    local ok, err = move(self, "receive", decoder, deadline,
+      "no answer for %g s", self.settings.timeout)
     if not ok then return nil, err end
     expect_within(self, self.settings.timeout)
   end

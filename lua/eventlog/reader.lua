@@ -172,16 +172,6 @@ function Reader:forwards(from)
   end
 end
 
-local function reverse(list)
-  local i, j = 1, #list
-  while i < j do
-    list[i], list[j] = list[j], list[i]
-    i, j = i + 1, j - 1
-  end
-  return list
-end
-M.reverse = reverse
-
 --- One attempt at reading backwards: as attempt_forwards. `expected` is how
 --- many entries there were before.
 local function attempt_backwards(self, limit, page_size, expected)
@@ -204,7 +194,8 @@ local function attempt_backwards(self, limit, page_size, expected)
     ok, err = append(self, entries, skip)
     if not ok then return nil, err end
     if at_end then
-      return (total == limit or total >= expected) and reverse(entries) or nil
+      return (total == limit or total >= expected) and
+        core.reverse(entries) or nil
     end
     start, skip = last, 1
   end

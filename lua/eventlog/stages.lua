@@ -13,7 +13,6 @@
 --- self is the follower.
 
 local core = require "eventlog.core"
-local Reader = require "eventlog.reader"
 local exchange = require "eventlog.exchange"
 local read_stage = require "eventlog.read_stage"
 
@@ -69,7 +68,7 @@ function M.last.take(self, kind)
     if after and core.id_compare(entry.id, after) <= 0 then break end
     batch[#batch + 1] = entry
   end
-  Reader.reverse(batch)
+  core.reverse(batch)
   settle_behind(self, newest, state)
   self.next_stage = read_stage
   batch.caught_up = true
