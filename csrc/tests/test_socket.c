@@ -468,7 +468,7 @@ static size_t count_replies(evl_decoder *d) {
 }
 
 /* So that one busy peer does not keep others waiting. */
-static void receives_64_kib_at_once(peer *p) {
+static void receives_a_part_at_a_time(peer *p) {
   evl_socket *s = connect_to(p);
   evl_decoder *d = evl_decoder_new();
   char replies[100 * 1024];
@@ -491,7 +491,30 @@ static void receives_64_kib_at_once(peer *p) {
   evl_decoder_free(d);
   evl_socket_free(s);
 }
-OVER_BOTH(receives_64_kib_at_once)
+OVER_BOTH(receives_a_part_at_a_time)
+
+/* Without spinning it does not look; with it, it finds what is there, and gives
+ * up where nothing comes. */
+static void receives_soon(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_spin off, on;
+
+  evl_spin_init(&off, 0);
+  evl_spin_init(&on, 100);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_AGAIN);
+  say(p, LIT("+OK\r\n"));
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive_soon(s, d, &off), EVL_AGAIN);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  hang_up(p);
+  wait_for_bytes(s);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_EEOF);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(receives_soon)
 
 /* What came before the end is still read. */
 static void receives_the_end(peer *p) {
@@ -670,7 +693,8 @@ int main(void) {
       BOTH(sends_in_pieces),
       BOTH(sends_to_nobody),
       BOTH(receives_in_pieces),
-      BOTH(receives_64_kib_at_once),
+      BOTH(receives_a_part_at_a_time),
+      BOTH(receives_soon),
       BOTH(receives_the_end),
       BOTH(receives_a_reset),
       BOTH(receives_no_more_after_nonsense),
