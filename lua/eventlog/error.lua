@@ -60,6 +60,14 @@ function M.from_server(text)
   return err
 end
 
+--- What an add returns: nil, err, with whether something may have been added.
+---@param err eventlog.Error
+---@param outcome "none"|"unknown"
+function M.failed_add(err, outcome)
+  err.outcome = outcome
+  return nil, err
+end
+
 --- The error of an add, from the text of an error reply, with its outcome: a
 --- script says so where what it added is still there (scripts.lua).
 ---@param text string

@@ -7,6 +7,8 @@ local Error = require "eventlog.error"
 local backoff = require "eventlog.backoff"
 local scripts = require "eventlog.scripts"
 
+local failed = Error.failed_add
+
 local Writer = {}
 Writer.__index = Writer
 Writer.__name = "eventlog.OnceWriter"
@@ -46,11 +48,6 @@ function M.new(client, name, settings)
     max_length = settings.max_length or 0,
     keys = { name, M.tokens_key(name) },
   }, Writer)
-end
-
-local function failed(err, outcome)
-  err.outcome = outcome
-  return nil, err
 end
 
 --- Appends the call, with the script's sha or its body.

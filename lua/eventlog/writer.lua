@@ -12,6 +12,8 @@ local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local scripts = require "eventlog.scripts"
 
+local failed = Error.failed_add
+
 local Writer = {}
 Writer.__index = Writer
 Writer.__name = "eventlog.Writer"
@@ -53,12 +55,6 @@ function M.new(client, name, settings)
     self.by_body = head(settings, "EVAL", add.body, 1, name, settings.ttl_ms)
   end
   return self
-end
-
---- An error that add returns.
-local function failed(err, outcome)
-  err.outcome = outcome
-  return nil, err
 end
 
 -- Encoders append to the request, and return how many replies will come and
