@@ -101,6 +101,13 @@ local function markdown(rows)
   return table.concat(lines, "\n") .. "\n"
 end
 
+--- Prints how to read what comes.
+function M.legend(works)
+  print(("Medians of %d repeats (lowest–highest); ratios to the first row, within a repeat;"
+    ):format(works.repeats))
+  print("CPU in seconds per million entries.\n")
+end
+
 --- Prints what was measured of a work.
 function M.work(work, measured)
   show(rows_of(work, measured))

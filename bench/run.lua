@@ -96,6 +96,7 @@ local function measure(work)
 end
 
 local about = machine.look()
+report.legend(works)
 local results = {}
 for _, work in ipairs(works.list) do
   if wanted(work) then
