@@ -39,14 +39,28 @@ local function run(command)
   return measured
 end
 
---- Whether a work was asked for, by its name, or by a part of it where no work is
---- named so.
-local function wanted(work)
-  for _, name in ipairs(arg) do
-    if work.id == name then return true end
-    if not works.find(name) and work.id:find(name, 1, true) then return true end
+--- Whether this name means that work: all of its name, or a part of it where no
+--- work is named so.
+local function means(name, work)
+  if works.find(name) then return work.id == name end
+  return work.id:find(name, 1, true) ~= nil
+end
+
+--- The works that were asked for. Fails where a name means none.
+local function wanted()
+  if #arg == 0 then return works.list end
+  local asked, used = {}, {}
+  for _, work in ipairs(works.list) do
+    local is_asked = false
+    for _, name in ipairs(arg) do
+      if means(name, work) then is_asked, used[name] = true, true end
+    end
+    if is_asked then table.insert(asked, work) end
   end
-  return #arg == 0
+  for _, name in ipairs(arg) do
+    if not used[name] then error("script/bench: there is no work " .. name, 0) end
+  end
+  return asked
 end
 
 local filled = false
@@ -95,14 +109,12 @@ local function measure(work)
   return measured
 end
 
-local about = machine.look()
+local about, results = machine.look(), {}
+local asked = wanted()
 report.legend(works)
-local results = {}
-for _, work in ipairs(works.list) do
-  if wanted(work) then
-    results[work.id] = measure(work)
-    report.work(work, results[work.id])
-  end
+for _, work in ipairs(asked) do
+  results[work.id] = measure(work)
+  report.work(work, results[work.id])
 end
 report.targets(results, works)
 if #arg == 0 then report.write(about, results, works) end
