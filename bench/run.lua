@@ -46,7 +46,7 @@ local function means(name, work)
   return work.id:find(name, 1, true) ~= nil
 end
 
---- The works that were asked for. Fails where a name means none.
+--- The works that were asked for. Ends the program where a name means none.
 local function wanted()
   if #arg == 0 then return works.list end
   local asked, used = {}, {}
@@ -58,7 +58,10 @@ local function wanted()
     if is_asked then table.insert(asked, work) end
   end
   for _, name in ipairs(arg) do
-    if not used[name] then error("script/bench: there is no work " .. name, 0) end
+    if not used[name] then
+      io.stderr:write("script/bench: there is no work ", name, "\n")
+      os.exit(2)
+    end
   end
   return asked
 end
