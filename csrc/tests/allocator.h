@@ -13,6 +13,9 @@ void allocator_refuse(long nth, long count);
 /* Refuses none any more. Returns how many it has. */
 long allocator_relent(void);
 
+/* As realloc, and with size 0 free: neither refused nor counted. */
+void *allocator_pass(void *p, size_t size);
+
 /* The largest allocation that was asked for since the last call. */
 size_t allocator_largest(void);
 
