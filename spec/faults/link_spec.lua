@@ -5,6 +5,7 @@ local eventlog = require "eventlog"
 local proxies = require "spec.faults.proxy"
 local redis = require "spec.support.redis"
 local schedulers = require "spec.support.scheduler"
+local watch = require "spec.faults.watch"
 
 -- More than all buffers between client and server can take in.
 local HUGE = ("x"):rep(16 * 1024 * 1024)
@@ -39,24 +40,6 @@ local function held()
       list[#list + 1] = entry[2][2]
     end
     return table.concat(list, ' ')]], 1, "log")
-end
-
---- The numbers from 1 to n, as text.
-local function up_to(n)
-  local list = {}
-  for i = 1, n do list[i] = i end
-  return table.concat(list, " ")
-end
-
---- Reads on until a follower has seen what the list is to hold.
-local function follow_to(follower, seen, wanted)
-  while #seen < wanted do
-    local batch, err = follower:next(20)
-    if not batch then error(err) end
-    assert(not batch.gap and not batch.reset)
-    for _, entry in ipairs(batch) do seen[#seen + 1] = entry.fields.i end
-  end
-  return table.concat(seen, " ")
 end
 
 describe("an add whose last byte never left", function()
@@ -190,7 +173,7 @@ describe("a link that goes silent", function()
           add(21)
           add(22)
         else
-          follow_to(follower, seen, 20)
+          while #seen < 20 do take(20) end
           take(0) -- it waits
           for _, one in ipairs { "request", "reply" } do
             if one == direction or direction == "both" then
@@ -205,7 +188,7 @@ describe("a link that goes silent", function()
         repeat
           take(math.max(0, give_up - core.now()))
         until #seen >= 22 or core.now() >= give_up
-        assert.equal(up_to(22), table.concat(seen, " "), name)
+        assert.equal(watch.up_to(22), table.concat(seen, " "), name)
         assert.equal(2, own:counts().connections, name)
         follower:close()
         noticed = noticed + 1

@@ -7,6 +7,7 @@ local eventlog = require "eventlog"
 local proxies = require "spec.faults.proxy"
 local redis = require "spec.support.redis"
 local schedulers = require "spec.support.scheduler"
+local watch = require "spec.faults.watch"
 
 local server, proxy
 
@@ -31,25 +32,6 @@ local function new_client(settings)
   return eventlog.connect(target)
 end
 
---- The numbers from 1 to n, as text.
-local function up_to(n)
-  local list = {}
-  for i = 1, n do list[i] = i end
-  return table.concat(list, " ")
-end
-
---- Reads on until it has seen so many entries; their numbers, as text.
-local function follow_to(follower, wanted)
-  local seen = {}
-  while #seen < wanted do
-    local batch, err = follower:next(30)
-    if not batch then error(err) end
-    assert(not batch.gap and not batch.reset)
-    for _, entry in ipairs(batch) do seen[#seen + 1] = entry.fields.i end
-  end
-  return table.concat(seen, " ")
-end
-
 --- Adds the numbers from `first` to `last` on the server itself.
 local function add(first, last)
   server:call("EVAL", [[for i = ARGV[1], ARGV[2] do
@@ -64,7 +46,7 @@ describe("a network that", function()
     for i = 1, 5 do assert(log:add { i = i }) end
     assert(log:add({ i = 6 }, { i = 7 }))
     assert.equal(7, #assert(log:tail()))
-    assert.equal(up_to(7), follow_to(follower, 7))
+    assert.equal(watch.up_to(7), watch.follow_to(follower, 7))
   end)
 
   it("is later than `timeout` leaves nobody else's answer behind", function()
@@ -109,7 +91,7 @@ describe("a network that", function()
     end
     proxy:accept()
     assert(log:add { i = 1 })
-    assert.equal("1", follow_to(follower, 1))
+    assert.equal("1", watch.follow_to(follower, 1))
   end)
 
   it("accepts and does not answer is an error, and none to who waits", function()
@@ -130,7 +112,7 @@ describe("a network that", function()
     end
     assert.equal(0, server:call("XLEN", "log"))
     assert(log:add { i = 1 })
-    assert.equal("1", follow_to(follower, 1))
+    assert.equal("1", watch.follow_to(follower, 1))
   end)
 
   it("breaks again and again loses nothing, and repeats nothing", function()
@@ -142,7 +124,7 @@ describe("a network that", function()
       s:spawn(function()
         -- One follows by small pages, so that it is broken off amid them.
         local log = eventlog.new(client, "log", { batch_size = i == 1 and 2 or nil })
-        results[i] = follow_to(log:tail_and_follow(), COUNT)
+        results[i] = watch.follow_to(log:tail_and_follow(), COUNT)
       end)
     end
     s:spawn(function()
@@ -163,7 +145,7 @@ describe("a network that", function()
       end
     end)
     s:run(90)
-    for i = 1, 3 do assert.equal(up_to(COUNT), results[i]) end
+    for i = 1, 3 do assert.equal(watch.up_to(COUNT), results[i]) end
   end)
 end)
 
@@ -177,7 +159,7 @@ describe("a server that is away for a while", function()
       s:spawn(function()
         assert(#assert(follower:next()) == 0)
         attached = attached + 1
-        assert(follow_to(follower, 1) == "1")
+        assert(watch.follow_to(follower, 1) == "1")
         back = back + 1
       end)
     end

@@ -1,0 +1,94 @@
+--- What does not pass by itself ends followers and idempotent adds at once, also
+--- where it was otherwise before.
+
+local eventlog = require "eventlog"
+local redis = require "spec.support.redis"
+local watch = require "spec.faults.watch"
+
+local server
+
+local function start(config)
+  server = redis.start { config = config }
+  finally(function() server:stop() end)
+end
+
+--- A follower that has seen the log, and waits.
+local function attached(log)
+  server:call("XADD", "log", "*", "i", 1)
+  local follower = log:tail_and_follow()
+  assert.equal("1", watch.tells(follower))
+  watch.waits(follower)
+  return follower
+end
+
+describe("what does not pass by itself", function()
+  local URL = "unix://u:p@"
+
+  --- Changes what the user may, in each way; the error's code.
+  local ways = {
+    { "a password that was changed", "WRONGPASS", "resetpass", ">other" },
+    { "a user that was switched off", "WRONGPASS", "off" },
+    { "a command that was forbidden", "NOPERM", "-xread", "-xadd", "-evalsha" },
+    { "a key that was forbidden", "NOPERM", "resetkeys", "~other" },
+  }
+
+  --- The client waits, or has an idle connection: both are lost, or not.
+  local function kill_clients() server:call("CLIENT", "KILL", "TYPE", "normal") end
+
+  local function ends(code, follower, ...)
+    local batch, err = follower:next(20)
+    assert.is_nil(batch)
+    assert.same({ "server", code, false }, { err.kind, err.code, err.retriable })
+    assert.equal(err, select(2, follower:next(20)))
+    assert.is_false(pcall(follower))
+    for _, one in ipairs { ... } do
+      local ids
+      ids, err = one:add({ i = 0 }, { i = 0 })
+      assert.is_nil(ids)
+      assert.same({ "server", code, "none", false },
+        { err.kind, err.code, err.outcome, err.retriable })
+    end
+  end
+
+  for _, way in ipairs(ways) do
+    it("ends a follower, and idempotent adds, at once: " .. way[1], function()
+      start()
+      server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all")
+      local log = eventlog.new(URL .. server.path, "log")
+      local once = eventlog.new(log.client, "log", { idempotent = true })
+      local follower = attached(log)
+      server:call("ACL", "SETUSER", "u", (table.unpack or unpack)(way, 3))
+      kill_clients()
+      ends(way[2], follower, log, once)
+      assert.equal(1, server:call("XLEN", "log"))
+    end)
+  end
+
+  it("ends a follower, and idempotent adds, at once: a user that was deleted", function()
+    start()
+    server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all")
+    local log = eventlog.new(URL .. server.path, "log")
+    local follower = attached(log)
+    server:call("ACL", "DELUSER", "u")
+    ends("WRONGPASS", follower, log, eventlog.new(log.client, "log", { idempotent = true }))
+  end)
+
+  it("ends a follower, and adds, at once: a password that is wanted now", function()
+    start()
+    local log = eventlog.new(server.url, "log")
+    local follower = attached(log)
+    server:call("CONFIG", "SET", "requirepass", "secret")
+    kill_clients()
+    ends("NOAUTH", follower, log)
+  end)
+
+  -- Of more than 10 words Redis says "unauthenticated multibulk length" instead.
+  it("ends idempotent adds at once, with the same error: a password that is wanted now",
+    function()
+      start("--requirepass secret")
+      local ids, err = eventlog.new(server.url, "log", { idempotent = true }):add { i = 1 }
+      assert.is_nil(ids)
+      assert.same({ "server", "NOAUTH", "none", false },
+        { err.kind, err.code, err.outcome, err.retriable }, err.message)
+    end)
+end)
