@@ -172,6 +172,109 @@ describe("a follower", function()
     assert.equal("3 true - rewound", tells())
   end)
 
+  --- Puts an older copy of the log in its place, and adds to that at once.
+  local function keep_copy()
+    server:call("EVAL", "redis.call('SET', KEYS[2], redis.call('DUMP', KEYS[1]))", 2,
+      "log", "copy")
+  end
+  local function roll_back(count)
+    redis.sh("sleep 0.01") -- so that no id comes again
+    server:call("EVAL", [[redis.call('RESTORE', KEYS[1], 0, redis.call('GET', KEYS[2]),
+      'REPLACE')
+      for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'i', 1000 + i) end]], 2,
+      "log", "copy", count)
+  end
+
+  --- Reads to the log's end; what the batches tell, and the numbers they have.
+  local function to_end()
+    local said, seen = {}, {}
+    repeat
+      local text, batch = tells()
+      said[#said + 1] = text:match("%S+ %S+$")
+      for _, entry in ipairs(batch) do seen[#seen + 1] = entry.fields.i end
+    until batch.caught_up
+    return table.concat(said, ", "), seen
+  end
+
+  -- Found by script/soak 60 11.
+  it("goes on from the beginning of a log that was rolled back and added to", function()
+    for _, added in ipairs { 3, 15, 60 } do
+      for _, start in ipairs { "tail_and_follow", "tail_n_and_follow" } do
+        new { batch_size = 10 }
+        numbered(1, 20)
+        keep_copy()
+        numbered(21, 30)
+        follower = log[start](log, 0)
+        to_end()
+        roll_back(added)
+        local said, seen = to_end()
+        assert.equal("- rewound", said:match("^[^,]*"))
+        assert.equal("1", seen[1])
+        assert.equal(20 + added, #seen)
+        assert.equal(tostring(1000 + added), seen[#seen])
+        numbered(7, 7)
+        assert.equal("1 true - -", tells())
+        follower:close()
+      end
+    end
+  end)
+
+  it("goes on from the beginning of a longer log that took its name", function()
+    for _, older in ipairs { 3, 100 } do
+      new { batch_size = 10 }
+      numbered(1, 30)
+      follower = log:tail_and_follow()
+      to_end()
+      redis.sh("sleep 0.01")
+      server:call("EVAL", [[
+        for i = 1, ARGV[1] do redis.call('XADD', KEYS[2], '5-' .. i, 'i', i) end
+        for i = 1, 3 do redis.call('XADD', KEYS[2], '*', 'i', 1000 + i) end
+        redis.call('RENAME', KEYS[2], KEYS[1])]], 2, "log", "other", older)
+      local said, seen = to_end()
+      assert.equal("- recreated", said:match("^[^,]*"))
+      assert.equal(older + 3, #seen)
+    end
+  end)
+
+  it("stays where it was on a log that was rolled back to behind it", function()
+    new()
+    numbered(1, 3)
+    follower = log:tail_and_follow()
+    assert.equal("3 true - -", tells())
+    keep_copy()
+    roll_back(2)
+    assert.equal("2 true - -", tells())
+  end)
+
+  it("sees that a log was made anew after entries of it were deleted", function()
+    new()
+    local ids = numbered(1, 5)
+    server:call("XDEL", "log", ids[3])
+    follower = log:tail_and_follow()
+    assert.equal("4 true - -", tells())
+    server:call("DEL", "log")
+    redis.sh("sleep 0.01")
+    numbered(6, 6)
+    assert.equal("1 true - recreated", tells())
+  end)
+
+  it("gives no count that deletions make wrong", function()
+    new()
+    numbered(1, 5)
+    follower = log:tail_and_follow()
+    assert.equal("5 true - -", tells())
+    server:call("EVAL", [[redis.call('XADD', KEYS[1], '*', 'i', 6)
+      local id = redis.call('XADD', KEYS[1], '*', 'i', 7)
+      redis.call('XADD', KEYS[1], '*', 'i', 8)
+      redis.call('XDEL', KEYS[1], id)]], 1, "log")
+    assert.equal("2 true - -", tells())
+    server:call("EVAL", [[redis.call('XADD', KEYS[1], '*', 'i', 9)
+      redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)]], 1, "log")
+    assert.equal("1 true some -", tells())
+    burst(10, 2) -- and from there on it counts again
+    assert.equal("2 true 8 -", tells())
+  end)
+
   it("says on its first batch that the id to begin at is beyond the end", function()
     new()
     for _, entries in ipairs { 0, 2 } do

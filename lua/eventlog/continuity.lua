@@ -5,104 +5,147 @@
 --- Behind each page comes a look at the log. As a rule the entry that was
 --- handed out last is still there, and then nothing was lost. Where it is not,
 --- counts tell what happened: Redis 7 counts all entries that were ever added,
---- and so each entry has a number, its index, which trimming does not change.
+--- and so each entry has a number, its index, which neither trimming nor
+--- deleting changes. Who counts on from batch to batch misses what was deleted
+--- in between: his index is then too low, and never too high.
 
 local core = require "eventlog.core"
+
+local compare = core.id_compare
 
 ---@class eventlog.Gap
 ---@field after string id of the last entry handed out before it
 ---@field before string id of the first one after it
 ---@field missed integer? how many entries are missing; nil: the server cannot tell
 
+---@class eventlog.Known what a follower knows of the log up to where it is
+---@field index integer? of the entry there, at least
+---@field counted string? the last id whose index the server's counts told
+---@field entry boolean? whether there was an entry, and not just a last id
+---@field first string? id of the oldest entry when it first looked
+---@field beginning boolean? whether it begins there: nothing can be missing
+
 local M = {}
 
 -- What scripts.state answers, in order.
-M.STATE_SIZE = 5
+M.STATE_SIZE = 7
 
-local function parse(list)
+--- A state, of what scripts.state answers.
+---@param list string[]
+function M.parse(list)
   return {
     last = list[1], -- id that was generated last; "0-0": no log
     first = list[2] ~= "" and list[2] or nil, -- id of the oldest entry
-    length = tonumber(list[3]),
-    added = tonumber(list[4]), -- ever; nil before Redis 7
-    deleted = list[5] ~= "" and list[5] or nil, -- highest id that XDEL took
+    newest = list[3], -- id of the newest entry; "": none
+    length = tonumber(list[4]),
+    added = tonumber(list[5]), -- ever; nil before Redis 7
+    deleted = list[6] ~= "" and list[6] or "0-0", -- highest id that XDEL took
+    gone = list[7] == "1", -- whether the entry that was asked for is not there
   }
 end
-M.parse = parse
+--- For a follower that goes back to what it handed out.
+---@param known eventlog.Known
+---@return eventlog.Known
+function M.copy(known)
+  return {
+    index = known.index, counted = known.counted, entry = known.entry,
+    first = known.first, beginning = known.beginning,
+  }
+end
 
---- The index of the batch's first entry, where the counts tell it.
-local function index_of_first(batch, more, state)
+--- The index of the batch's last entry, where the counts tell it.
+local function count_last(batch, more, state)
   if not state.added then return nil end
+  if not more and batch[#batch].id == state.last then return state.added end
+  if not state.first or compare(state.deleted, state.first) >= 0 then return nil end
   for i, entry in ipairs(batch) do
     if entry.id == state.first then
-      return state.added - state.length + 2 - i
+      return state.added - state.length + 1 + #batch - i
     end
-  end
-  local last = batch[#batch]
-  if last and not more and last.id == state.last then
-    return state.added - #batch + 1
   end
 end
 
---- Why the log has gone back behind `after`: rolled back if it still begins
---- with what we know, else made anew.
+--- Whether this cannot be the log that was read up to `after`.
+local function is_another(known, after, batch, state, trimmed, last_index)
+  if not state.added then return false end
+  local before = known.index or (known.entry and 1 or 0) -- entries, at least
+  local index = last_index or state.added
+  -- Numbers that were given out before.
+  if index < before + #batch then return true end
+  -- All those are gone, but fewer were ever taken out.
+  if trimmed then return state.added - state.length < before end
+  -- That one is gone, though nothing took it.
+  return known.entry and state.gone and compare(state.deleted, after) < 0
+end
+
+--- Why the log is another one: rolled back if it still begins with what we
+--- know, else made anew.
 local function reset_kind(state, known_first, after)
   local same = known_first and state.first and
-    core.id_compare(state.first, known_first) >= 0 and
-    core.id_compare(state.first, after) <= 0
+    compare(state.first, known_first) >= 0 and compare(state.first, after) <= 0
   return same and "rewound" or "recreated"
 end
 
+--- A page without entries.
+local function judge_empty(known, after, state)
+  if compare(state.last, after) < 0 then
+    return { reset = reset_kind(state, known.first, after), restart = true }
+  end
+  -- Equal: the end. Higher: what came is gone again, and the next page that has
+  -- entries will count it.
+  if state.last == after and state.added then
+    return { index = state.added, counted = after, entry = known.entry }
+  end
+  return { index = known.index, counted = known.counted, entry = known.entry }
+end
+
+--- What is missing between `after` and the batch, which was trimmed; or nil.
+local function find_gap(known, after, batch, state, last_index)
+  local missed
+  if last_index and known.index and known.counted and
+    compare(state.deleted, known.counted) <= 0 then -- nothing was since
+    missed = last_index - #batch - known.index
+  end
+  local never_lost = state.added and state.added == state.length
+  if missed == 0 or (not missed and never_lost) then return nil end
+  return { after = after, before = batch[1].id, missed = missed }
+end
+
 --- Judges a page.
----@param known table index: of the entry `after`, or nil; first: id of the
----  oldest entry when we first looked; beginning: whether nothing can be missing
----  because the follower begins here
+---@param known eventlog.Known up to `after`
 ---@param after string id that the page was asked for after
 ---@param batch table[] its entries, perhaps none
 ---@param more boolean whether the log had more than these
 ---@param state table|nil of parse(); nil: the entry `after` is still there
----@return table verdict index: of the batch's last entry; gap; reset; restart:
----  the page is to be dropped, and the log read from its beginning
+---@return table verdict index, counted, entry: to be known of the batch's end;
+---  gap; reset; restart: the page is to be dropped, and the log read from its
+---  beginning
 function M.judge(known, after, batch, more, state)
   local index = known.index
-  if not state then return { index = index and index + #batch } end
-
-  local first = batch[1]
-  if not first then
-    if core.id_compare(state.last, after) < 0 then
-      return { reset = reset_kind(state, known.first, after), restart = true }
-    end
-    -- Equal: the end. Higher: what came is gone again, and the next page that
-    -- has entries will count it.
-    if state.last == after and state.added then index = state.added end
-    return { index = index }
+  if not state then
+    return { index = index and index + #batch, counted = known.counted, entry = true }
   end
+  local first = batch[1]
+  if not first then return judge_empty(known, after, state) end
 
-  local oldest = state.first
-  local trimmed = not oldest or core.id_compare(oldest, after) > 0
-  local at = index_of_first(batch, more, state)
-  local certain = state.added and
-    core.id_compare(state.deleted or "0-0", after) <= 0
-  -- Where nothing up to `after` was trimmed, the batch joins it.
-  local joined = not trimmed and index and index + 1
-  local start = certain and at or joined
-  local verdict = { index = start and start + #batch - 1 or nil }
+  local trimmed = not state.first or compare(state.first, after) > 0
+  local last_index = count_last(batch, more, state)
+  local verdict = { index = last_index, counted = last_index and batch[#batch].id,
+    entry = true }
+  if not last_index and index and not trimmed then
+    verdict.index, verdict.counted = index + #batch, known.counted
+  end
   if known.beginning then return verdict end
 
-  if at and index and at <= index then
-    -- Numbers that were given out before: another log under the same name.
-    verdict.reset = "recreated"
-    verdict.restart = not (trimmed and first.id == oldest)
-    return verdict
+  if is_another(known, after, batch, state, trimmed, last_index) then
+    verdict.reset = reset_kind(state, known.first, after)
+    verdict.restart = first.id ~= state.first
+  elseif trimmed then
+    verdict.gap = find_gap(known, after, batch, state, last_index)
+  elseif not state.added and known.entry and state.gone then
+    -- Deleted, or another log: before Redis 7 nothing tells.
+    verdict.gap = { after = after, before = first.id }
   end
-  if not trimmed then return verdict end
-  local missed = certain and at and index and at - 1 - index
-  local never_lost = state.added == state.length and
-    (state.deleted or "0-0") == "0-0"
-  if missed == 0 or (not missed and state.added and never_lost) then
-    return verdict
-  end
-  verdict.gap = { after = after, before = first.id, missed = missed or nil }
   return verdict
 end
 

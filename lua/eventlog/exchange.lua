@@ -47,9 +47,7 @@ function M.looked(self, kind)
   local list, failure, why =
     self.connection.decoder:strings(1, continuity.STATE_SIZE)
   if not list then return self.connection:reject(failure, why) end
-  local state = continuity.parse(list)
-  self.known.first = self.known.first or state.first
-  return state
+  return continuity.parse(list)
 end
 
 --- The error that ends a follower of a log with on_gap = "error".
@@ -76,6 +74,14 @@ function M.report(self, batch, gap, reset)
     return nil, gap_error(self, message)
   end
   return batch
+end
+
+--- Begins behind the log's end, as the state tells it.
+function M.begin_behind(self, state)
+  local known = self.known
+  self.position = state.last
+  known.index, known.counted = state.added, state.added and state.last
+  known.entry = state.newest == state.last
 end
 
 --- A first batch: with a reset where the id to begin at was beyond the end.

@@ -11,6 +11,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local backoff = require "eventlog.backoff"
+local continuity = require "eventlog.continuity"
 local exchange = require "eventlog.exchange"
 local options = require "eventlog.options"
 local read_stage = require "eventlog.read_stage"
@@ -33,11 +34,8 @@ local function go_back(self)
   exchange.detach(self)
   self.position = self.handed_out or "0-0" -- XREAD goes on after this
   self.first = not self.handed_out -- no batch was handed out yet
-  self.known = { -- for continuity.lua
-    index = self.handed_out_index,
-    first = self.known and self.known.first,
-    beginning = self.first,
-  }
+  self.known = self.first and { beginning = true } or
+    continuity.copy(self.handed_out_known)
   self.more = not self.caught_up -- whether the log went on behind that
   self.located = 0 -- entries before the first batch that are to come in it
   self.reset = nil -- to be reported on the next batch that has entries
@@ -61,7 +59,7 @@ function M.new(log, start)
     batch_size = log.settings.batch_size,
     request = core.request(),
     handed_out = nil, -- the position behind the last batch; nil before one
-    handed_out_index = nil, -- of its last entry, as in continuity.lua
+    handed_out_known = nil, -- what was known then
     caught_up = nil, -- whether it reached the log's end
     was_answered = false, -- whether there ever was a connection that worked
     retry = nil, -- while the connection is lost
@@ -244,7 +242,7 @@ function Follower:next(timeout)
     local last = batch[#batch]
     if last then self.last_id = last.id end
     self.handed_out, self.first = self.position, false
-    self.handed_out_index = self.known.index
+    self.handed_out_known = continuity.copy(self.known)
     self.caught_up = batch.caught_up
     self.caller = nil
     return batch

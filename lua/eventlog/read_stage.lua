@@ -114,13 +114,17 @@ local function take_look(self, kind)
     pending.more, state ~= true and state or nil)
   if verdict.restart then return start_over(self, verdict.reset, pending.asked) end
   if not pending.asked then self.next_stage = M end
-  self.known.index = verdict.index
+  local known = self.known
+  known.index, known.counted = verdict.index, verdict.counted
+  known.entry = verdict.entry
+  known.first = known.first or state ~= true and state.first or
+    batch[1] and batch[1].id
   -- The very entry that was to come first: nothing is missing before it.
   if verdict.gap and batch[1].id == self.start.id then verdict.gap = nil end
   -- Where it did not wait and nothing was there, that is the log's end: what
   -- was beyond the last batch has been deleted meanwhile.
   if #batch == 0 and pending.waited then return end
-  self.known.beginning = false
+  known.beginning = false
   if not pending.more then
     batch.caught_up = true
     self.connection.decoder:trim() -- it may wait long for the next one

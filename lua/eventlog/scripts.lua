@@ -202,19 +202,22 @@ end]],
 --- Where the log stands, for continuity.lua; "ok" where the entry ARGV[1] is
 --- there and ARGV[2] is '0': the common case, and a third cheaper.
 M.state = {
-  sha = "4b41518b878176d3617e0db993843eaa6df67330",
+  sha = "b5d9df33f9b91b11ca7fc3916879ad33b8ec8de0",
   body = [=[
 local last = redis.pcall('XRANGE', KEYS[1], ARGV[1], ARGV[1])
 if last.err then return last end
 if #last == 1 and ARGV[2] == '0' then return 'ok' end
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', '', '0', '0', ''} end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {'0-0', '', '', '0', '0', '', '1'}
+end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 local of = {}
 for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
-local first = of['first-entry']
+local first, newest = of['first-entry'], of['last-entry']
 return {of['last-generated-id'], first and first[1] or '',
-  tostring(of['length']), tostring(of['entries-added'] or ''),
-  of['max-deleted-entry-id'] or ''}]=],
+  newest and newest[1] or '', tostring(of['length']),
+  tostring(of['entries-added'] or ''), of['max-deleted-entry-id'] or '',
+  #last == 0 and '1' or '0'}]=],
 }
 
 --- Deletes the log with its tokens, KEYS[2], and nothing that is no log: 1 or 0.

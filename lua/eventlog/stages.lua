@@ -37,11 +37,14 @@ end
 --- Where a follower of the last entries goes on: behind the newest one, or where
 --- the log's end was just before. Its index is known unless more came between.
 local function settle_behind(self, newest, state)
-  self.position, self.known.index = state.last, state.added
+  local known = self.known
+  exchange.begin_behind(self, state)
   if newest and core.id_compare(newest, state.last) > 0 then
-    self.position, self.known.index = newest, nil
+    self.position, known.entry = newest, true
+    known.index, known.counted = nil, nil
   end
-  self.known.beginning = false
+  known.first = state.first or newest
+  known.beginning = false
   self.more = false
 end
 
@@ -113,7 +116,7 @@ end
 M.clamp = {}
 
 function M.clamp.ask(self, request)
-  exchange.look(self, request, "0-0", true)
+  exchange.look(self, request, self.start.after, true)
   return 1
 end
 
@@ -121,10 +124,12 @@ function M.clamp.take(self, kind)
   local state, err = exchange.looked(self, kind)
   if not state then return nil, err end
   local after = self.start.after
-  self.known.beginning = after == "0-0" -- who has read nothing misses nothing
+  local known = self.known
+  known.beginning = after == "0-0" -- who has read nothing misses nothing
+  known.first, known.entry = state.first, not state.gone
   self.position = after
   if core.id_compare(after, state.last) >= 0 then
-    self.position, self.known.index = state.last, state.added
+    exchange.begin_behind(self, state)
   end
   self.clamp_state = state
   self.next_stage = read_stage
