@@ -32,8 +32,10 @@ static int listener = -1;
 static char listening_at[100];
 
 #define ENTRY(id) "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nn\r\n$5\r\nvalue\r\n"
+/* As scripts.state answers who begins at 0-0. */
 #define STATE                                                                  \
-  "*5\r\n$3\r\n1-2\r\n$3\r\n1-1\r\n$1\r\n2\r\n$1\r\n2\r\n$3\r\n0-0\r\n"
+  "*7\r\n$3\r\n1-2\r\n$3\r\n1-1\r\n$3\r\n1-2\r\n"                              \
+  "$1\r\n2\r\n$1\r\n2\r\n$3\r\n0-0\r\n$1\r\n1\r\n"
 
 /* Whoever asked may have left. */
 static void say(connection *c, const char *text) {
