@@ -1,0 +1,75 @@
+--- A server of which we know what it says, byte for byte: no process and no
+--- socket, but a stream that plays it.
+
+local eventlog = require "eventlog"
+local stream_transport = require "eventlog.stream_transport"
+
+local M = {}
+
+--- A bulk string.
+function M.bulk(text)
+  return string.format("$%d\r\n%s\r\n", #text, text)
+end
+
+--- An array of what is encoded already.
+function M.array(...)
+  return string.format("*%d\r\n%s", select("#", ...), table.concat { ... })
+end
+
+--- An entry of a stream: its id, then names and values.
+function M.entry(id, ...)
+  local fields = { ... }
+  for i, text in ipairs(fields) do fields[i] = M.bulk(text) end
+  return M.array(M.bulk(id), M.array((table.unpack or unpack)(fields)))
+end
+
+--- A stream that brings these pieces, once something was sent, and then closes.
+---@class spec.Played
+---@field sent string[]
+---@field closed boolean
+---@field pieces string[]
+local Stream = {}
+Stream.__index = Stream
+
+function Stream:connect() -- luacheck: no self
+  return true
+end
+
+function Stream:send(bytes)
+  self.sent[#self.sent + 1] = bytes
+  return true
+end
+
+function Stream:receive()
+  self.at = self.at + 1
+  local piece = #self.sent > 0 and self.pieces[self.at]
+  if piece then return piece end
+  return nil, "closed"
+end
+
+function Stream:sleep() end -- luacheck: no self
+
+function Stream:close()
+  self.closed = true
+end
+
+--- A client whose first connection brings the first of these lists of pieces,
+--- and so on, the last one again and again; and the list of its streams.
+---@param settings table
+---@param ... string[]
+function M.client(settings, ...)
+  local client, streams, plays = eventlog.connect(settings), {}, { ... }
+  client.driver = {
+    open = function()
+      local stream = setmetatable({
+        sent = {}, at = 0, closed = false,
+        pieces = plays[math.min(#streams + 1, #plays)],
+      }, Stream)
+      streams[#streams + 1] = stream
+      return stream_transport.new(stream)
+    end,
+  }
+  return client, streams
+end
+
+return M
