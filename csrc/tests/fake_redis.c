@@ -54,11 +54,27 @@ static int has(const argument *a, const char *word) {
   return 0;
 }
 
-static void answer_script(connection *c, const argument *body) {
+/* "ok" and ids, as scripts.add_once does: the 13th argument is how many names
+ * and values the first entry has. */
+static void answer_add_once(connection *c, const argument *argv, int argc) {
+  int entries = 0, at = 12;
+  char head[32];
+
+  for (; at < argc; entries++)
+    at += 1 + (int)strtol(argv[at].bytes, NULL, 10);
+  snprintf(head, sizeof head, "*%d\r\n$2\r\nok\r\n", entries + 1);
+  say(c, head);
+  while (entries-- > 0)
+    say(c, "$3\r\n1-1\r\n");
+}
+
+static void answer_script(connection *c, const argument *argv, int argc) {
+  const argument *body = &argv[1];
+
   if (has(body, "max-deleted-entry-id"))
     say(c, STATE);
   else if (has(body, "conflict"))
-    say(c, "*3\r\n$2\r\nok\r\n$3\r\n1-1\r\n$3\r\n1-2\r\n");
+    answer_add_once(c, argv, argc);
   else if (has(body, "UNLINK"))
     say(c, ":1\r\n");
   else
@@ -107,7 +123,7 @@ static void answer(connection *c, const argument *argv, int argc) {
   } else if (is(name, "XREAD")) {
     answer_xread(c, argv, argc);
   } else if (is(name, "EVAL")) {
-    answer_script(c, &argv[1]);
+    answer_script(c, argv, argc);
   } else if (is(name, "EVALSHA")) {
     say(c, "-NOSCRIPT No matching script.\r\n");
   } else {
