@@ -12,6 +12,18 @@ local function start(config)
   finally(function() server:stop() end)
 end
 
+--- A log on a client of that user, or of none; and how often its followers tried
+--- again.
+local function new_log(user)
+  local tries = { count = 0 }
+  return eventlog.new({
+    url = "unix://" .. (user or "") .. server.path, reconnect_timeout = 5,
+    on_event = function(event)
+      if event.kind == "reconnecting" then tries.count = tries.count + 1 end
+    end,
+  }, "log"), tries
+end
+
 --- A follower that has seen the log, and waits.
 local function attached(log)
   server:call("XADD", "log", "*", "i", 1)
@@ -22,8 +34,6 @@ local function attached(log)
 end
 
 describe("what does not pass by itself", function()
-  local URL = "unix://u:p@"
-
   --- Changes what the user may, in each way; the error's code.
   local ways = {
     { "a password that was changed", "WRONGPASS", "resetpass", ">other" },
@@ -32,14 +42,16 @@ describe("what does not pass by itself", function()
     { "a key that was forbidden", "NOPERM", "resetkeys", "~other" },
   }
 
-  --- The client waits, or has an idle connection: both are lost, or not.
+  --- Or the follower would never ask again, or log in.
   local function kill_clients() server:call("CLIENT", "KILL", "TYPE", "normal") end
 
-  local function ends(code, follower, ...)
+  --- The follower, and adds to the logs, end with this error.
+  local function ends(code, follower, tries, ...)
     local batch, err = follower:next(20)
     assert.is_nil(batch)
     assert.same({ "server", code, false }, { err.kind, err.code, err.retriable })
     assert.equal(err, select(2, follower:next(20)))
+    assert.equal(1, tries.count) -- the connection was lost once
     assert.is_false(pcall(follower))
     for _, one in ipairs { ... } do
       local ids
@@ -54,12 +66,12 @@ describe("what does not pass by itself", function()
     it("ends a follower, and idempotent adds, at once: " .. way[1], function()
       start()
       server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all")
-      local log = eventlog.new(URL .. server.path, "log")
+      local log, tries = new_log("u:p@")
       local once = eventlog.new(log.client, "log", { idempotent = true })
       local follower = attached(log)
       server:call("ACL", "SETUSER", "u", (table.unpack or unpack)(way, 3))
       kill_clients()
-      ends(way[2], follower, log, once)
+      ends(way[2], follower, tries, log, once)
       assert.equal(1, server:call("XLEN", "log"))
     end)
   end
@@ -67,19 +79,20 @@ describe("what does not pass by itself", function()
   it("ends a follower, and idempotent adds, at once: a user that was deleted", function()
     start()
     server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all")
-    local log = eventlog.new(URL .. server.path, "log")
+    local log, tries = new_log("u:p@")
     local follower = attached(log)
     server:call("ACL", "DELUSER", "u")
-    ends("WRONGPASS", follower, log, eventlog.new(log.client, "log", { idempotent = true }))
+    ends("WRONGPASS", follower, tries, log,
+      eventlog.new(log.client, "log", { idempotent = true }))
   end)
 
   it("ends a follower, and adds, at once: a password that is wanted now", function()
     start()
-    local log = eventlog.new(server.url, "log")
+    local log, tries = new_log()
     local follower = attached(log)
     server:call("CONFIG", "SET", "requirepass", "secret")
     kill_clients()
-    ends("NOAUTH", follower, log)
+    ends("NOAUTH", follower, tries, log)
   end)
 
   -- Of more than 10 words Redis says "unauthenticated multibulk length" instead.

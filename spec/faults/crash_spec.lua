@@ -10,7 +10,7 @@ local redis = require "spec.support.redis"
 local schedulers = require "spec.support.scheduler"
 
 local ADDS = 10000
-local WRITERS = 8
+local WRITERS = 20
 local KILLS = 5
 
 --- How a writer adds: the log's options, and how many entries at most.

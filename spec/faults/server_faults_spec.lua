@@ -113,7 +113,8 @@ for _, state in ipairs(states) do
 
     it("is waited for by an idempotent add, as far as it passes by itself", function()
       start(state.config)
-      local log = eventlog.new(server.url, "log", { idempotent = true })
+      local log = eventlog.new({ url = server.url, reconnect_timeout = state.lasts and 1 },
+        "log", { idempotent = true })
       state.enter()
       if state.lasts then
         local ids, err = log:add { i = 1 }
