@@ -92,7 +92,9 @@ function M.within(epoch, batch, now)
 end
 
 --- Whether a gap is what is missing. The server may be unable to tell a gap from
---- none where `unsure` is set, or entries behind gap.after were deleted.
+--- none where `unsure` is set, where entries behind gap.after were deleted, or where
+--- the whole batch was trimmed away before the look behind it: then it lies
+--- somewhere among all that was.
 ---@param epoch spec.Epoch
 ---@param batch spec.Batch
 ---@param now number
@@ -104,6 +106,8 @@ function M.gap(epoch, batch, now, unsure)
     return "gap", "a gap ends at " .. gap.before .. ", not at the batch"
   end
   local first = M.index_of_first(epoch, batch)
+  local last = epoch.by_id[batch.entries[#batch.entries].id].index
+  unsure = unsure or gone(epoch, last, now, "trimmed")
   for index = #epoch.entries, 1, -1 do
     if not before(gap.after, epoch.entries[index].id) then break end
     deleted = deleted or gone(epoch, index, now, "deleted")

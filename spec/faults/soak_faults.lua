@@ -124,6 +124,16 @@ local function until_healed(proxy)
   end
 end
 
+--- Where bytes were thrown away (each cut does that to those that came with its
+--- last one), no connection goes on: TCP hands on nothing that comes behind a hole.
+local function until_cleared(proxy)
+  return function()
+    proxy:turn_away("reset")
+    proxy:kill_connections("reset")
+    proxy:heal()
+  end
+end
+
 local function cut(soak, fault, random, direction)
   local proxy = soak.proxies[fault.network]
   proxy:cut {
@@ -133,7 +143,7 @@ local function cut(soak, fault, random, direction)
     connections = random:chance(0.5) and random:integer(1, 4) or nil,
     present = random:chance(0.7) or nil,
   }
-  return until_healed(proxy)
+  return until_cleared(proxy)
 end
 
 function network.cut_request(soak, fault, random) return cut(soak, fault, random, "request") end
@@ -143,14 +153,20 @@ function network.cut_reply(soak, fault, random) return cut(soak, fault, random, 
 for kind, call in pairs {
   stall = { "stall" }, long_stall = { "stall" }, stall_requests = { "stall", "request" },
   stall_replies = { "stall", "reply" }, delay = { "delay", { request = 40, reply = 60 } },
-  drop_replies = { "drop_replies", true }, refuse = { "refuse" },
-  turn_away = { "turn_away", "reset" }, black_hole = { "black_hole", true },
+  refuse = { "refuse" }, turn_away = { "turn_away", "reset" },
+  black_hole = { "black_hole", true },
 } do
   network[kind] = function(soak, fault)
     local proxy = soak.proxies[fault.network]
     proxy[call[1]](proxy, call[2])
     return until_healed(proxy)
   end
+end
+
+function network.drop_replies(soak, fault)
+  local proxy = soak.proxies[fault.network]
+  proxy:drop_replies(true)
+  return until_cleared(proxy)
 end
 
 function network.kill_connections(soak, fault, random)
