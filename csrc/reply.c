@@ -71,14 +71,14 @@ static const char *read_line(const char *p, const char *end, size_t *len,
   const char *start = p;
 
   while ((p = memchr(p, '\r', (size_t)(end - p))) != NULL && end - p >= 2) {
-    if (p[1] == '\n') {
-      *len = (size_t)(p - start);
-      return p + 2;
-    }
+    if (p[1] == '\n') break;
     p++;
   }
-  return no_item(end - start > LONGEST_LINE ? EVL_EPROTOCOL : EVL_AGAIN,
-                 status);
+  if ((p != NULL ? p : end) - start > LONGEST_LINE)
+    return no_item(EVL_EPROTOCOL, status);
+  if (p == NULL || end - p < 2) return no_item(EVL_AGAIN, status);
+  *len = (size_t)(p - start);
+  return p + 2;
 }
 
 /* What a length is followed by: "<len bytes>\r\n". */

@@ -1,6 +1,8 @@
-/* Sockets: connect, send, receive, wait. hiredis makes and closes them; bytes
- * are moved here, because hiredis writes without MSG_NOSIGNAL and would let a
- * closed peer kill the process with SIGPIPE. */
+/* Sockets: connect, send, receive, wait. Each is the descriptor of a hiredis
+ * context, which owns it. Connecting is done here, because hiredis 0.14 aborts
+ * the process where memory runs out meanwhile; and so is moving bytes, because
+ * it writes without MSG_NOSIGNAL and would let a closed peer kill the process
+ * with SIGPIPE. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "eventlog.h"
@@ -9,6 +11,7 @@
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <math.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -32,73 +35,111 @@ static void explain(char *why, const char *text) {
   snprintf(why, EVL_WHY_SIZE, "%s", text);
 }
 
-/* What hiredis leaves out: nothing is inherited by a program that is started,
- * and a small command leaves at once. */
-static void prepare(int fd) {
-  int on = 1;
+/* Nothing here waits, nothing is inherited by a program that is started, and a
+ * small command leaves at once. */
+static int prepare(int fd, int family) {
+  int on = 1, flags = fcntl(fd, F_GETFL);
 
-  (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -1;
+  if (family != AF_UNIX)
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 #ifdef SO_NOSIGPIPE
   (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
+  return 0;
 }
 
-/* Takes the context, whatever became of it. */
-static int adopt(redisContext *context, evl_socket **out, char *why) {
-  evl_socket *s;
+/* Makes a socket of a descriptor, which it takes whatever becomes of it. */
+static int adopt(int fd, evl_socket **out, char *why) {
+  evl_socket *s = malloc(sizeof *s);
+  redisContext *context = s != NULL ? redisConnectFd(fd) : NULL;
 
-  *out = NULL;
-  if (context == NULL) {
+  if (context == NULL || context->err) {
+    if (context == NULL) (void)close(fd);
+    redisFree(context); /* and with it the descriptor */
+    free(s);
     explain(why, evl_strerror(EVL_ENOMEM));
     return EVL_ENOMEM;
   }
-  if (context->err) {
-    explain(why, context->errstr);
-    redisFree(context);
-    return EVL_ECONNECT;
-  }
-  s = malloc(sizeof *s);
-  if (s == NULL) {
-    redisFree(context);
-    explain(why, evl_strerror(EVL_ENOMEM));
-    return EVL_ENOMEM;
-  }
-  prepare(context->fd);
   s->context = context;
   *out = s;
   return EVL_OK;
 }
 
+/* A descriptor that is connecting to the address; -1 where errno says why not.
+ */
+static int start(const struct sockaddr *address, socklen_t len) {
+  int fd = socket(address->sa_family, SOCK_STREAM, 0), error;
+
+  if (fd < 0) return -1;
+  if (prepare(fd, address->sa_family) == 0 &&
+      (connect(fd, address, len) == 0 || errno == EINPROGRESS))
+    return fd;
+  error = errno;
+  (void)close(fd);
+  errno = error;
+  return -1;
+}
+
+static int look_up(const char *host, int port, int family,
+                   struct addrinfo **found) {
+  struct addrinfo hints;
+  char service[12];
+
+  memset(&hints, 0, sizeof hints);
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_STREAM;
+  snprintf(service, sizeof service, "%d", port);
+  return getaddrinfo(host, service, &hints, found);
+}
+
 int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why) {
-  return adopt(redisConnectNonBlock(host, port), s, why);
+  struct addrinfo *found = NULL, *at;
+  int fd = -1, failed = look_up(host, port, AF_INET, &found);
+
+  *s = NULL;
+  if (failed && failed != EAI_MEMORY)
+    failed = look_up(host, port, AF_INET6, &found);
+  if (failed) {
+    explain(why, gai_strerror(failed));
+    return failed == EAI_MEMORY ? EVL_ENOMEM : EVL_ECONNECT;
+  }
+  for (at = found; at != NULL && fd < 0; at = at->ai_next)
+    fd = start(at->ai_addr, at->ai_addrlen);
+  if (fd < 0) explain(why, strerror(errno));
+  freeaddrinfo(found);
+  return fd < 0 ? EVL_ECONNECT : adopt(fd, s, why);
 }
 
 int evl_socket_unix(const char *path, evl_socket **s, char *why) {
   struct sockaddr_un address;
+  size_t len = strlen(path);
+  int fd;
 
-  /* hiredis would cut it, and connect to another one; of one that just fits it
-   * leaves the last byte as it was. */
-  if (strlen(path) >= sizeof address.sun_path - 1) {
-    *s = NULL;
+  *s = NULL;
+  if (len >= sizeof address.sun_path) {
     explain(why, "the socket's path is too long");
     return EVL_ECONNECT;
   }
-  return adopt(redisConnectUnixNonBlock(path), s, why);
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path, len);
+  fd = start((const struct sockaddr *)&address, sizeof address);
+  if (fd >= 0) return adopt(fd, s, why);
+  explain(why, strerror(errno));
+  return EVL_ECONNECT;
 }
 
 int evl_socket_silent(evl_socket **s, char *why) {
   int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-  redisContext *context;
 
   *s = NULL;
-  if (fd < 0) {
-    explain(why, strerror(errno));
-    return EVL_ECONNECT;
-  }
-  context = redisConnectFd(fd);
-  if (context == NULL) (void)close(fd);
-  return adopt(context, s, why);
+  if (fd >= 0 && prepare(fd, AF_UNIX) == 0) return adopt(fd, s, why);
+  explain(why, strerror(errno));
+  if (fd >= 0) (void)close(fd);
+  return EVL_ECONNECT;
 }
 
 void evl_socket_free(evl_socket *s) {

@@ -32,11 +32,11 @@ local M = {}
 --- To where the last batch ended, or to the start; without a connection.
 local function go_back(self)
   exchange.detach(self)
-  self.position = self.handed_out or "0-0" -- XREAD goes on after this
-  self.first = not self.handed_out -- no batch was handed out yet
-  self.known = self.first and { beginning = true } or
-    continuity.copy(self.handed_out_known)
-  self.more = not self.caught_up -- whether the log went on behind that
+  local out = self.handed_out
+  self.position = out and out.position or "0-0" -- XREAD goes on after this
+  self.first = not out -- no batch was handed out yet
+  self.known = out and continuity.copy(out.known) or { beginning = true }
+  self.more = not (out and out.caught_up) -- whether the log goes on behind that
   self.located = 0 -- entries before the first batch that are to come in it
   self.reset = nil -- to be reported on the next batch that has entries
   self.clamp_state = nil
@@ -58,9 +58,7 @@ function M.new(log, start)
     start = start,
     batch_size = log.settings.batch_size,
     request = core.request(),
-    handed_out = nil, -- the position behind the last batch; nil before one
-    handed_out_known = nil, -- what was known then
-    caught_up = nil, -- whether it reached the log's end
+    handed_out = nil, -- where the last batch ended: position, known, caught_up
     was_answered = false, -- whether there ever was a connection that worked
     retry = nil, -- while the connection is lost
     connection = nil,
@@ -178,7 +176,8 @@ end
 --- Goes on until there is a batch, or nil, err.
 local function advance(self, deadline)
   -- Who still catches up is let finish.
-  local err = self.caught_up and interrupted(self)
+  local out = self.handed_out
+  local err = out and out.caught_up and interrupted(self)
   if err then return nil, err end
   while true do
     local limit = slice_end(self, deadline)
@@ -240,10 +239,11 @@ function Follower:next(timeout)
   local batch, err = advance(self, timeout and core.now() + timeout)
   if batch then
     local last = batch[#batch]
+    local out = { position = self.position, known = continuity.copy(self.known),
+      caught_up = batch.caught_up }
     if last then self.last_id = last.id end
-    self.handed_out, self.first = self.position, false
-    self.handed_out_known = continuity.copy(self.known)
-    self.caught_up = batch.caught_up
+    self.handed_out = out -- at once: an error of a hook may come at any step
+    self.first = false
     self.caller = nil
     return batch
   end

@@ -47,6 +47,9 @@ function M.find(option)
   local name = option or (in_openresty() and "openresty" or "blocking")
   local found, driver = pcall(require, modules[name])
   if found then return driver end
+  if tostring(driver):find("not enough memory", 1, true) then
+    error("not enough memory", 0) -- it is there
+  end
   -- The first line: what is missing, without every place it was looked for.
   return missing(name, tostring(driver):match("^[^\n]*"))
 end
