@@ -44,17 +44,24 @@ static char *reserve(evl_request *r, size_t len) {
 }
 
 /* "<mark><n>\r\n" at p; returns where it ends. */
-static char *put_header(char *p, char mark, size_t n) {
-  char digits[20];
-  int count = 0;
-
+static inline char *put_header(char *p, char mark, size_t n) {
   *p++ = mark;
-  do {
-    digits[count++] = (char)('0' + n % 10);
-    n /= 10;
-  } while (n > 0);
-  while (count > 0)
-    *p++ = digits[--count];
+  if (n < 10)
+    *p++ = (char)('0' + n);
+  else if (n < 100) {
+    *p++ = (char)('0' + n / 10);
+    *p++ = (char)('0' + n % 10);
+  } else {
+    char digits[20];
+    int count = 0;
+
+    do {
+      digits[count++] = (char)('0' + n % 10);
+      n /= 10;
+    } while (n > 0);
+    while (count > 0)
+      *p++ = digits[--count];
+  }
   *p++ = '\r';
   *p++ = '\n';
   return p;
@@ -98,23 +105,29 @@ void evl_request_integer(evl_request *r, int64_t i) {
   evl_request_string(r, digits, evl_integer_format(i, digits));
 }
 
-static void put_field(evl_request *r, const evl_field *field) {
+/* Room that a field takes at most; 0 where it is too long. */
+static size_t field_room(const evl_field *field) {
+  size_t value = EVL_NUMBER_SIZE;
+
+  if (field->type == EVL_STRING) value = field->value.string.len;
+  if (field->name_len > SIZE_MAX / 8 || value > SIZE_MAX / 8) return 0;
+  return 2 * (HEADER_SIZE + 2) + field->name_len + value;
+}
+
+static char *put_field(char *p, const evl_field *field) {
   char digits[EVL_NUMBER_SIZE];
-  const char *bytes = digits;
   size_t len = 0;
 
+  p = put_string(p, field->name, field->name_len);
   switch (field->type) {
   case EVL_STRING:
-    bytes = field->value.string.bytes;
-    len = field->value.string.len;
-    break;
+    return put_string(p, field->value.string.bytes, field->value.string.len);
   case EVL_INTEGER:
     len = evl_integer_format(field->value.integer, digits);
     break;
   case EVL_DOUBLE: len = evl_double_format(field->value.number, digits); break;
   }
-  evl_request_string(r, field->name, field->name_len);
-  evl_request_string(r, bytes, len);
+  return put_string(p, digits, len);
 }
 
 /* A command's header, and its first arguments, encoded already. */
@@ -129,10 +142,22 @@ static void put_head(evl_request *r, const char *head, size_t len,
 }
 
 static void put_fields(evl_request *r, const evl_field *fields, size_t count) {
-  size_t i;
+  size_t i, len = 0;
+  char *p;
 
+  for (i = 0; i < count; i++) {
+    size_t room = field_room(&fields[i]);
+    if (room == 0 || room > SIZE_MAX / 4 - len) {
+      r->status = EVL_ENOMEM;
+      return;
+    }
+    len += room;
+  }
+  p = reserve(r, len);
+  if (p == NULL) return;
   for (i = 0; i < count; i++)
-    put_field(r, &fields[i]);
+    p = put_field(p, &fields[i]);
+  used_up_to(r, p);
 }
 
 void evl_request_entry(evl_request *r, const char *head, size_t head_len,

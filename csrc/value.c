@@ -125,18 +125,39 @@ static int compare_names(const void *left, const void *right) {
   return (a->name_len > b->name_len) - (a->name_len < b->name_len);
 }
 
+/* A name's first 8 bytes as a number of the same order: most names differ
+ * there. */
+static uint64_t first_bytes(const evl_field *field) {
+  const unsigned char *name = (const unsigned char *)field->name;
+  size_t i, len = field->name_len < 8 ? field->name_len : 8;
+  uint64_t bytes = 0;
+
+  for (i = 0; i < len; i++)
+    bytes = bytes << 8 | name[i];
+  return len == 0 ? 0 : bytes << 8 * (8 - len);
+}
+
 void evl_fields_sort(evl_field *fields, size_t count) {
+  enum { FEW = 16 };
+  uint64_t firsts[FEW];
   size_t i, j;
 
-  if (count > 16) {
+  if (count > FEW) {
     qsort(fields, count, sizeof *fields, compare_names);
     return;
   }
   /* Entries are small: insertion beats qsort's calls. */
-  for (i = 1; i < count; i++) {
+  for (i = 0; i < count; i++) {
     evl_field field = fields[i];
-    for (j = i; j > 0 && compare_names(&field, &fields[j - 1]) < 0; j--)
+    uint64_t first = first_bytes(&field);
+    for (j = i; j > 0; j--) {
+      if (first > firsts[j - 1]) break;
+      if (first == firsts[j - 1] && compare_names(&field, &fields[j - 1]) >= 0)
+        break;
       fields[j] = fields[j - 1];
-    fields[j] = field;
+      firsts[j] = firsts[j - 1];
+    }
+    if (j < i) fields[j] = field;
+    firsts[j] = first;
   }
 }
