@@ -160,7 +160,13 @@ function M.follows(place, epoch, batch, now)
       return gone(epoch, entry.index, now)
     end)
   elseif not same then
-    if indistinguishable(place, epoch, batch, now) then return nil, "indistinguishable" end
+    if indistinguishable(place, epoch, batch, now) then
+      local at = place.epoch.entries[place.low].id
+      local rule, what = loss(epoch, 1, first - 1, batch, now, function(entry)
+        return not before(at, entry.id) or gone(epoch, entry.index, now)
+      end)
+      return rule, what or "indistinguishable"
+    end
     return "reset", string.format("no reset, and the log is another one: its life %d, " ..
       "and not %d", epoch.number, place.epoch.number)
   elseif first <= place.low then

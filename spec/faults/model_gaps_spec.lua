@@ -1,0 +1,190 @@
+--- The model that judges a soak: that it notices what a gap or a reset hides or
+--- invents, and accepts what no server can tell. How a history is written is said in
+--- history.lua.
+
+local history = require "spec.faults.history"
+
+local function clean(text) assert.equal("clean", (history.judge(text))) end
+
+--- It finds just this, a pattern.
+local function notices(pattern, text)
+  assert.matches("^" .. pattern .. "$", (history.judge(text)))
+end
+
+describe("the model of gaps", function()
+  -- 1-1 is handed out, then 1-4; in between SERVER takes out some of what there is.
+  local function handed_out(server, gap, second)
+    return ([[
+      server add c:1 log 1-1 1-2 1-3 1-4
+      f start 1 log all -
+      f batch 1 - - - 1-1
+      server do %s
+      f batch 1 caught_up %s - %s
+    ]]):format(server, gap, second or "1-4")
+  end
+  local TRIM, DELETE = "XTRIM log MAXLEN = 1", "XDEL log 1-2 1-3"
+
+  it("accepts one that says what is missing", function()
+    clean(handed_out(TRIM, "gap,1-1,1-4,2"))
+    clean(handed_out(TRIM, "gap,1-1,1-4,-"))
+    clean(handed_out("XTRIM log MAXLEN = 2", "gap,1-1,1-3,1", "1-3 1-4"))
+    clean(handed_out("XDEL log 1-3; XTRIM log MAXLEN = 1", "gap,1-1,1-4,2"))
+  end)
+
+  it("accepts none, or one without a count, where entries were deleted", function()
+    clean(handed_out(DELETE, "-"))
+    clean(handed_out(DELETE, "gap,1-1,1-4,-"))
+  end)
+
+  it("notices a hole without one", function()
+    notices("loss: 1%-2 .*", handed_out(TRIM, "-"))
+  end)
+
+  it("notices one that covers not all", function()
+    notices("loss: 1%-3 .*", handed_out(TRIM, "gap,1-1,1-3,2"))
+    notices("loss: 1%-2 .*", handed_out(TRIM, "gap,1-2,1-4,2"))
+  end)
+
+  it("notices a wrong count", function()
+    notices("gap: .* says 1, and 2 are missing", handed_out(TRIM, "gap,1-1,1-4,1"))
+    notices("gap: .* says 3, and 2 are missing", handed_out(TRIM, "gap,1-1,1-4,3"))
+  end)
+
+  it("notices one where nothing was taken out, or nothing is missing", function()
+    notices("loss: 1%-2 .*", handed_out("DEL other", "gap,1-1,1-4,2"))
+    notices("gap: .* where nothing was trimmed",
+      handed_out("DEL other", "gap,1-1,1-2,-", "1-2 1-3 1-4"))
+    notices("gap: .* says 1, and 0 are missing",
+      handed_out("DEL other", "gap,1-1,1-2,1", "1-2 1-3 1-4"))
+  end)
+
+  it("accepts a needless one, uncounted, only where all of its batch was trimmed", function()
+    local text = [[
+      server add c:1 log 1-1 1-2 1-3
+      f start 1 log all -
+      f batch 1 - - - 1-1
+      server add c:2 log 1-4 keep KEEP
+      f batch 1 - gap,1-1,1-2,- - 1-2 1-3
+    ]]
+    clean((text:gsub("KEEP", "1")))
+    notices("gap: .* where nothing was trimmed", (text:gsub("KEEP", "2")))
+  end)
+
+  it("notices one that begins or ends elsewhere", function()
+    notices("gap: a gap begins at 0%-0, not at the last entry",
+      handed_out(TRIM, "gap,0-0,1-4,2"))
+    notices("gap: a gap ends at 1%-5, not at the batch", handed_out(TRIM, "gap,1-1,1-5,2"))
+  end)
+
+  it("wants none for what was gone before a follower of all began", function()
+    local text = [[
+      server add c:1 log 1-1 1-2 1-3
+      server do XTRIM log MAXLEN = 1
+      f start 1 log START
+      f batch 1 caught_up GAP - 1-3
+    ]]
+    clean((text:gsub("START", "all -"):gsub("GAP", "-")))
+    clean((text:gsub("START", "after 1-1"):gsub("GAP", "gap,1-1,1-3,1")))
+    notices("loss: 1%-2 .*", (text:gsub("START", "after 1-1"):gsub("GAP", "-")))
+  end)
+
+  it("accepts one behind a token that was trimmed itself", function()
+    clean [[
+      server add c:1 log 1-1 1-3
+      server do XTRIM log MAXLEN = 1
+      f start 1 log after 1-2
+      f batch 1 caught_up gap,1-2,1-3,- - 1-3
+    ]]
+  end)
+end)
+
+describe("the model of resets", function()
+  -- A follower of 1-1 and 1-2; then SERVER, and a batch.
+  local function then_comes(server, batch)
+    return ([[
+      server add c:1 log 1-1
+      server mark early
+      server add c:2 log 1-2
+      f start 1 log all -
+      f batch 1 caught_up - - 1-1 1-2
+      server mark read
+      server add c:3 log 1-3
+      server %s
+      f batch 1 caught_up %s
+    ]]):format(server:gsub("; server", "\n      server"), batch)
+  end
+  local REPLACE = "do DEL log; server add c:4 log 2-1 2-2"
+
+  it("accepts one of a log that is another one, or was rolled back", function()
+    clean(then_comes(REPLACE, "- recreated 2-1 2-2"))
+    clean(then_comes("rollback early; server add c:4 log 1-5", "- rewound 1-1 1-5"))
+    clean(then_comes("add c:4 other 1-9; server do RENAME other log", "- recreated 1-9"))
+  end)
+
+  it("notices that one is missing", function()
+    notices("reset: no reset, and the log is another one.*", then_comes(REPLACE, "- - 2-1 2-2"))
+    notices("reset: no reset, .*",
+      then_comes("rollback early; server add c:4 log 1-5", "- - 1-5"))
+  end)
+
+  it("notices one of a log that is the same", function()
+    notices("reset: a reset, and the log is the same",
+      then_comes("do DEL other", "- recreated 1-3"))
+  end)
+
+  it("accepts none, and no other, of one rolled back to behind the follower", function()
+    local rolled_back = "rollback read; server add c:4 log 1-5"
+    clean(then_comes(rolled_back, "- - 1-5"))
+    notices("reset: a reset, and the log is the same",
+      then_comes(rolled_back, "- rewound 1-1 1-2 1-5"))
+    -- The entry that was rolled back may come no more.
+    notices("unknown: .*", then_comes(rolled_back, "- - 1-3 1-5"))
+  end)
+
+  it("notices a loss behind one, and a gap beside one", function()
+    notices("loss: 2%-1 .*", then_comes(REPLACE, "- recreated 2-2"))
+    notices("gap: a gap beside a reset", then_comes(REPLACE, "gap,1-2,2-1,1 recreated 2-1 2-2"))
+  end)
+
+  it("accepts none where no server can tell, and counts it", function()
+    -- As many were added to the new one as were read of the old one, and are gone.
+    local text = then_comes(
+      "do DEL log; server add c:4 log 1-4 1-5; server add c:5 log 1-6 keep KEEP", "- - 1-6")
+    local verdict, counts = history.judge((text:gsub("KEEP", "1")))
+    assert.equal("clean", verdict)
+    assert.equal(1, counts.indistinguishable)
+    notices("loss: 1%-5 .*", (text:gsub("KEEP", "2"))) -- which is there
+  end)
+
+  it("notices one missing where too few were added for a gap", function()
+    notices("reset: no reset, .*", then_comes(
+      "do DEL log; server add c:4 log 1-4; server add c:5 log 1-6 keep 1", "- - 1-6"))
+  end)
+
+  it("knows whether an id to begin at was beyond the end", function()
+    local text = [[
+      server add c:1 log 1-1 1-2
+      f start 1 log after FROM
+      f batch 1 caught_up - RESET
+    ]]
+    clean((text:gsub("FROM", "5-1"):gsub("RESET", "rewound")))
+    notices("reset: no reset, and 5%-1 is beyond .*",
+      (text:gsub("FROM", "5-1"):gsub("RESET", "-")))
+    clean((text:gsub("FROM", "1-2"):gsub("RESET", "-")))
+    notices("reset: a reset at the beginning, and 1%-2 is not beyond .*",
+      (text:gsub("FROM", "1-2"):gsub("RESET", "rewound")))
+    notices("reset: a reset at the beginning",
+      (text:gsub("after FROM", "all -"):gsub("RESET", "recreated 1-1 1-2")))
+  end)
+
+  it("lets a log that expires be gone before it is", function()
+    clean [[
+      server add c:1 brief 1-1 ttl
+      f start 1 brief after 1-1
+      f batch 1 caught_up - recreated
+      server do DEL brief
+      server add c:2 brief 2-1 ttl
+      f batch 1 caught_up - recreated 2-1
+    ]]
+  end)
+end)
