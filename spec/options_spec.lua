@@ -21,7 +21,7 @@ local client_options = {
   url = { "string", "", "redis", "http://h", "redis://h\0", "tcp://h:1" },
   host = { "string", "", "h\0" },
   port = { "number", 0, 65536, NEGATIVE, FRACTION, NAN, INF },
-  path = { "string", "", "/p\0", "/" .. ("p"):rep(106) },
+  path = { "string", "", "/p\0", "/" .. ("p"):rep(107) },
   username = { "string", "" },
   password = { "string", "" },
   db = { "number", NEGATIVE, FRACTION, NAN, INF, 2 ^ 31 },
@@ -109,7 +109,7 @@ describe("eventlog.connect", function()
       { "path", { url = "unix:///p", path = "/p" } },
       { "path", { path = "/p", host = "h" } },
       { "path", { path = "/p", port = 1 } },
-      { "path", { url = "unix:///" .. ("p"):rep(106) } },
+      { "path", { url = "unix:///" .. ("p"):rep(107) } },
     } do
       names(misuse(eventlog.connect, case[2]), case[1], "twice")
     end

@@ -8,7 +8,7 @@ local M = {}
 -- Numbers up to here are exact in every Lua, whole ones included.
 local MAX_INTEGER = 2 ^ 53
 
-local LONGEST_PATH = 106
+local LONGEST_PATH = 107
 
 --- Raises. Levels are those of error(): 1 is the function that calls this one,
 --- 2 its caller. Those of the functions below are the same.
