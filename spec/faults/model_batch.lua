@@ -124,20 +124,28 @@ function M.gap(epoch, batch, now, unsure)
   end
 end
 
+--- Whether any entry from an id on may have been deleted.
+local function deleted_from(epoch, id, now)
+  for index, entry in ipairs(epoch.entries) do
+    if not before(entry.id, id) and gone(epoch, index, now, "deleted") then return true end
+  end
+end
+
 --- Whether no server could tell, at any moment up to `now`, the epoch of the batch
---- from that of the place: its entry may have been trimmed or deleted, and the
---- numbers of the entries go on.
+--- from that of the place: the numbers of the entries go on, and all up to the
+--- place's may have been trimmed; or that one was deleted, and what is there before
+--- it is what was there (a log was rolled back).
 local function indistinguishable(place, epoch, batch, now)
-  local at = place.epoch.entries[place.low]
+  local from = place.epoch
+  local at = from.entries[place.low]
   if not at then return false end
   if epoch.by_id[at.id] then return true end -- the very same id once more
   if place.counted and M.index_of_first(epoch, batch) <= place.low then return false end
+  local deleted = deleted_from(epoch, at.id, now)
   for index, entry in ipairs(epoch.entries) do
-    if not before(entry.id, at.id) then
-      if gone(epoch, index, now, "deleted") then return true end
-    elseif not gone(epoch, index, now) then
-      return false
-    end
+    if not before(entry.id, at.id) then break end
+    local known = deleted and from.by_id[entry.id] == entry
+    if not known and not gone(epoch, index, now) then return false end
   end
   return true
 end

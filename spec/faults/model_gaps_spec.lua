@@ -86,6 +86,11 @@ describe("the model of gaps", function()
     clean((text:gsub("START", "all -"):gsub("GAP", "-")))
     clean((text:gsub("START", "after 1-1"):gsub("GAP", "gap,1-1,1-3,1")))
     notices("loss: 1%-2 .*", (text:gsub("START", "after 1-1"):gsub("GAP", "-")))
+    notices("gap: .* where nothing was trimmed", [[
+      server add c:1 log 1-1 1-2
+      f start 1 log after 1-1
+      f batch 1 caught_up gap,1-1,1-2,- - 1-2
+    ]])
   end)
 
   it("accepts one behind a token that was trimmed itself", function()
@@ -146,7 +151,24 @@ describe("the model of resets", function()
     notices("gap: a gap beside a reset", then_comes(REPLACE, "gap,1-2,2-1,1 recreated 2-1 2-2"))
   end)
 
-  it("accepts none where no server can tell, and counts it", function()
+  it("accepts none where no server can tell one from another, and no loss in it", function()
+    local text = then_comes("do DEL log; server add c:4 log 1-0 1-4 1-5; " ..
+      "server do XDEL log DELETED; server do XTRIM log MAXLEN = KEEP", "- - 1-5")
+    clean((text:gsub("DELETED", "1-0 1-4"):gsub("KEEP", "1")))
+    -- 1-0 lies before all that was there.
+    notices("reset: no reset, .*", (text:gsub("DELETED", "1-4"):gsub("KEEP", "2")))
+    notices("reset: no reset, .*", (text:gsub("DELETED", "1-8"):gsub("KEEP", "3")))
+    notices("loss: 1%-4 .*", (text:gsub("DELETED", "1-8"):gsub("KEEP", "2")))
+  end)
+
+  it("accepts none where the entry that was rolled back may have been deleted", function()
+    local text = then_comes("rollback early; server add c:4 log 1-5 1-6; server do XDEL DELETED",
+      "- - 1-6")
+    clean((text:gsub("DELETED", "log 1-5")))
+    notices("reset: no reset, .*", (text:gsub("DELETED", "other 1-5")))
+  end)
+
+  it("counts what no server can tell", function()
     -- As many were added to the new one as were read of the old one, and are gone.
     local text = then_comes(
       "do DEL log; server add c:4 log 1-4 1-5; server add c:5 log 1-6 keep KEEP", "- - 1-6")
@@ -168,6 +190,9 @@ describe("the model of resets", function()
       f batch 1 caught_up - RESET
     ]]
     clean((text:gsub("FROM", "5-1"):gsub("RESET", "rewound")))
+    clean((text:gsub(" log", " other", 1):gsub("FROM", "1-1"):gsub("RESET", "recreated")))
+    notices("reset: no reset, .*",
+      (text:gsub(" log", " other", 1):gsub("FROM", "1-1"):gsub("RESET", "-")))
     notices("reset: no reset, and 5%-1 is beyond .*",
       (text:gsub("FROM", "5-1"):gsub("RESET", "-")))
     clean((text:gsub("FROM", "1-2"):gsub("RESET", "-")))

@@ -1,14 +1,15 @@
---- The model that judges a soak: that it notices each kind of violation in a history
---- made up for it, and accepts what only looks like one. How a history is written
---- is said in history.lua; gaps and resets are in model_gaps_spec.lua.
+--- The model that judges a soak, its writers: that it notices each kind of violation
+--- in a history made up for it, and accepts what only looks like one. How a history
+--- is written is said in history.lua; followers are in model_follower_spec.lua and
+--- model_gaps_spec.lua.
 
 local history = require "spec.faults.history"
 
-local function clean(text, wanted) assert.equal("clean", (history.judge(text, wanted))) end
+local function clean(text) assert.equal("clean", (history.judge(text))) end
 
 --- It finds just this, a pattern.
-local function notices(pattern, text, wanted)
-  assert.matches("^" .. pattern .. "$", (history.judge(text, wanted)))
+local function notices(pattern, text)
+  assert.matches("^" .. pattern .. "$", (history.judge(text)))
 end
 
 describe("the model of adds", function()
@@ -44,6 +45,11 @@ describe("the model of adds", function()
       w add w:1 log 2 plain -
       server add w:1 log 1-1 1-2
       w ids w:1 1-1
+    ]])
+    notices("not there: it was acknowledged with other ids", [[
+      w add w:1 log 1 plain -
+      server add w:1 log 1-1
+      w ids w:1 1-1,1-2
     ]])
   end)
 
@@ -108,6 +114,15 @@ describe("the model of adds", function()
     end)
   end
 
+  it("knows whether an idempotent add may be there twice: all was flushed elsewhen", function()
+    for _, lines in ipairs {
+      "server do FLUSHALL\n server add w:1 log 1-1\n server add w:1 log 1-2\n",
+      "server add w:1 log 1-1\n server add w:1 log 1-2\n server do FLUSHALL\n",
+    } do
+      notices("double: .*", "w add w:1 log 1 once -\n" .. lines .. "w ids w:1 1-2")
+    end
+  end)
+
   it("knows whether an idempotent add may be there twice: rolled back", function()
     local text = [[
       server mark before
@@ -133,6 +148,11 @@ describe("the model of adds", function()
     notices("ttl: it came without the TTL", [[
       w add w:1 brief 1 plain -
       server add w:1 brief 1-1
+      w ids w:1 1-1
+    ]])
+    notices("ttl: it came without the TTL", [[
+      w add w:1 brief 1 plain -
+      server do XADD brief 1-1 at w:1:1:1; PEXPIREAT other 1
       w ids w:1 1-1
     ]])
     clean [[
@@ -171,145 +191,5 @@ describe("the model of adds", function()
       w none w:2 server OOM no_memory
     ]]
     notices("raised: why", "w broke why")
-  end)
-end)
-
-describe("the model of followers", function()
-  it("accepts each entry once, in order, over several lives", function()
-    clean([[
-      server add c:1 log 1-1 1-2
-      f start 1 log all -
-      f batch 1 - - - 1-1
-      server add c:2 log 1-3
-      f batch 1 caught_up - - 1-2 1-3
-      f start 2 log after 1-3
-      f batch 2 caught_up - -
-      server add end:1 log 1-4
-      f batch 2 caught_up - - 1-4
-      f start 3 log from 1-3
-      f batch 3 caught_up - - 1-3 1-4
-      f start 4 log n 1
-      f batch 4 caught_up - - 1-4
-      f start 5 short all -
-      f failed 5 connection - refused
-    ]], "log")
-  end)
-
-  it("notices one who has not come to the end", function()
-    notices("end: it has not come to the end", [[
-      server add end:1 log 1-1
-      server add end:1 other 1-1
-      f start 1 other all -
-      f batch 1 caught_up - - 1-1
-    ]], "log")
-  end)
-
-  it("notices what is handed out twice", function()
-    notices("twice: 1%-2 came after 1%-2", [[
-      server add c:1 log 1-1 1-2
-      f start 1 log all -
-      f batch 1 caught_up - - 1-1 1-2
-      f batch 1 caught_up - - 1-2
-    ]])
-    notices("twice: 1%-1 comes before the beginning, 1%-1", [[
-      server add c:1 log 1-1 1-2
-      f start 1 log after 1-1
-      f batch 1 caught_up - - 1-1 1-2
-    ]])
-  end)
-
-  it("notices a wrong order", function()
-    notices("order: 1%-1 came after 1%-2", [[
-      server add c:1 log 1-1 1-2
-      f start 1 log all -
-      f batch 1 - - - 1-2 1-1
-    ]])
-  end)
-
-  it("notices what never was, or is not as it was, and bad bytes", function()
-    notices("unknown: .* were never there", [[
-      server add c:1 log 1-1
-      f start 1 log all -
-      f batch 1 - - - 1-1 1-2=c:1:2:2
-    ]])
-    notices("unknown: .* were never there", [[
-      server add c:1 log 1-1
-      f start 1 log all -
-      f batch 1 - - - 1-1=c:2:1:1
-    ]])
-    notices("bytes: 1%-1=c:1:1:1", [[
-      server add c:1 log 1-1
-      f start 1 log all -
-      f bad 1 1-1=c:1:1:1
-    ]])
-    notices("raised: why", "f broke why")
-  end)
-
-  -- Where an entry is missing: what was handed out.
-  local losses = {
-    ["within a batch"] = { "1-1 1-3", "1-4" },
-    ["between two batches"] = { "1-1", "1-3 1-4" },
-    ["at the beginning"] = { "1-2 1-3", "1-4" },
-  }
-  for where, batches in pairs(losses) do
-    it("notices a loss " .. where, function()
-      notices("loss: 1%-%d .* was not handed out", ([[
-        server add c:1 log 1-1 1-2 1-3 1-4
-        f start 1 log all -
-        f batch 1 - - - %s
-        f batch 1 caught_up - - %s
-      ]]):format(batches[1], batches[2]))
-    end)
-  end
-
-  it("notices a loss in the beginning: of the last n, of an empty batch", function()
-    notices("loss: 1%-2 .*", [[
-      server add c:1 log 1-1 1-2 1-3
-      f start 1 log n 2
-      f batch 1 caught_up - - 1-3
-    ]])
-    notices("loss: 1%-1 .*", [[
-      server add c:1 log 1-1
-      f start 1 log all -
-      f batch 1 - - -
-    ]])
-  end)
-
-  it("knows what was not wanted", function()
-    notices("excess: it began 3 entries before the end, and not 2", [[
-      server add c:1 log 1-1 1-2 1-3
-      f start 1 log n 2
-      f batch 1 caught_up - - 1-1 1-2 1-3
-    ]])
-    clean [[
-      server add c:1 short 1-1 1-2 1-3 1-4 1-5
-      f start 1 short all -
-      f batch 1 caught_up - - 1-3 1-4 1-5
-    ]]
-    notices("excess: .*", [[
-      server add c:1 short 1-1 1-2 1-3 1-4 1-5
-      f start 1 short all -
-      f batch 1 caught_up - - 1-2 1-3 1-4 1-5
-    ]])
-  end)
-
-  it("notices one who says that it has caught up where it has not", function()
-    notices("caught_up: .* 1%-2 was there", [[
-      server add c:1 log 1-1 1-2
-      f start 1 log all -
-      f batch 1 caught_up - - 1-1
-    ]])
-  end)
-
-  it("notices an end that was none of ours, or came amid", function()
-    notices("ended: server NOPERM .*", [[
-      f start 1 log all -
-      f failed 1 server NOPERM may_not
-    ]])
-    notices("ended: connection .*", [[
-      f start 1 log all -
-      f batch 1 caught_up - -
-      f failed 1 connection - lost
-    ]])
   end)
 end)
