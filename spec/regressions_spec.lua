@@ -112,4 +112,20 @@ describe("regression", function()
     assert(log:add { i = 7 })
     assert.equal("7", assert(follower:next(20))[1].fields.i)
   end)
+e
+  it("7: a unit whose user may neither begin one nor add says that it added none", function()
+    start()
+    for _, case in ipairs { { "-multi -xadd", "none", 0 }, { "-multi", "unknown", 2 } } do
+      server:call("FLUSHALL")
+      local rules = { "reset", "on", ">p", "~*", "+@all" }
+      for rule in case[1]:gmatch("%S+") do rules[#rules + 1] = rule end
+      server:call("ACL", "SETUSER", "u", (table.unpack or unpack)(rules))
+      local log = eventlog.new("unix://u:p@" .. server.path, "log")
+      local ids, err = log:add({ i = 1 }, { i = 2 })
+      assert.is_nil(ids)
+      assert.same({ "NOPERM", case[2] }, { err.code, err.outcome })
+      assert.equal(case[3], server:call("XLEN", "log"))
+      log.client:close()
+    end
+  end)
 end)

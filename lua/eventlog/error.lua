@@ -55,6 +55,8 @@ function M.from_server(text)
   if message == "" then message = "the server answered an error without words" end
   local err = M.new("server", message)
   err.code = text:match("^%u[%u%d_]*")
+  -- What Redis says of a long command before a password.
+  if text:find("unauthenticated", 1, true) then err.code = "NOAUTH" end
   err.retriable = retriable_codes[err.code] or
     text:find("max number of clients", 1, true) ~= nil
   return err

@@ -99,8 +99,9 @@ function Log:add_if(last_id, ...)
 end
 
 --- Runs method(reader, ...) on a connection of its own; on another one where
---- that was dead before it answered anything.
-local function read(self, method, ...)
+--- that was dead before it answered anything: what only reads always, what
+--- changes something as long as the server cannot have it.
+local function call(self, changes, method, ...)
   local client = self.client
   local again, result, err
   repeat
@@ -111,11 +112,16 @@ local function read(self, method, ...)
     local reader = Reader.new(connection, request, self.name,
       self.settings.batch_size)
     result, err = reader[method](reader, ...)
-    again = err and connection:was_stale()
+    again = err and connection:was_stale() and
+      not (changes and request:size() == 0)
     client:release(connection, self.name)
     client:give_request(request)
   until not again
   return result, err
+end
+
+local function read(self, method, ...)
+  return call(self, false, method, ...)
 end
 
 --- The whole log, oldest first; {} where there is none. With max_length, the
@@ -180,8 +186,8 @@ end
 ---@return boolean|nil deleted
 ---@return eventlog.Error? err
 function Log:delete()
-  local count, err = read(self, "script", "integer", scripts.delete, self.name,
-    once_writer.tokens_key(self.name))
+  local count, err = call(self, true, "script", "integer", scripts.delete,
+    self.name, once_writer.tokens_key(self.name))
   if not count then return nil, err end
   return count > 0
 end

@@ -115,14 +115,14 @@ local function exchange(connection, request, replies, take, n)
   if not ok then return failed(err, "none") end
   local first_error, landed
   local kind
-  for _ = 1, replies do
+  for i = 1, replies do
     kind, err = connection:reply()
     if not kind then
       return failed(err, request:size() > 0 and "none" or "unknown")
     end
     if kind == "error" then
       first_error = first_error or connection.decoder:value()
-    elseif kind == "string" then
+    elseif kind == "string" and i > 2 and i <= n + 2 then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
   end
