@@ -112,7 +112,7 @@ describe("regression", function()
     assert(log:add { i = 7 })
     assert.equal("7", assert(follower:next(20))[1].fields.i)
   end)
-e
+
   it("7: a unit whose user may neither begin one nor add says that it added none", function()
     start()
     for _, case in ipairs { { "-multi -xadd", "none", 0 }, { "-multi", "unknown", 2 } } do
