@@ -7,6 +7,7 @@
 #include "allocator.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 
 static size_t live, largest;
 static long until_refused = -1; /* counts down; negative: none is */
@@ -67,6 +68,15 @@ void *OURS(realloc)(void *p, size_t size) {
 void OURS(free)(void *p) {
   if (p != NULL) live -= malloc_usable_size(p);
   THEIRS(free)(p);
+}
+
+int allocator_works(void) {
+  size_t before = live;
+  void *volatile p = malloc(1);
+  int works = live != before;
+
+  free(p);
+  return works;
 }
 
 size_t allocator_live(void) { return live; }

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* Whether it is in malloc's place: valgrind may have taken that. */
+int allocator_works(void);
+
 /* Bytes in use now: compare two of them. */
 size_t allocator_live(void);
 
