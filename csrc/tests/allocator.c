@@ -9,7 +9,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-static size_t live, largest;
+static volatile size_t live; /* to the compiler, malloc changes nothing */
+static size_t largest;
 static long until_refused = -1; /* counts down; negative: none is */
 static long to_refuse, refused;
 
