@@ -95,6 +95,13 @@ describe("the model of gaps", function()
 
   it("accepts one behind a token that was trimmed itself", function()
     clean [[
+      server add c:1 log 1-1 1-2
+      server do XTRIM log MAXLEN = 0
+      server add c:2 log 1-3
+      f start 1 log after 1-2
+      f batch 1 caught_up gap,1-2,1-3,- - 1-3
+    ]]
+    clean [[
       server add c:1 log 1-1 1-3
       server do XTRIM log MAXLEN = 1
       f start 1 log after 1-2

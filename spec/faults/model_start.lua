@@ -54,7 +54,9 @@ function M.with_entries(life, epoch, batch, from, now)
   end
   rule, what = excess(epoch, first, limit, from, now)
   if rule then return rule, what end
-  return batches.gap(epoch, batch, now, life.id and not epoch.by_id[life.id])
+  -- Behind an id whose entry is not there, no server can tell a gap from none.
+  local at = epoch.by_id[life.id]
+  return batches.gap(epoch, batch, now, life.id and not (at and not gone(epoch, at.index, now)))
 end
 
 --- Where a follower may be after an empty first batch: at the log's end.
