@@ -50,13 +50,14 @@ function Process:start()
     self.script, self.dir .. "/config.lua", self.dir, self.dir))
 end
 
---- Whether it runs: a zombie that nobody reaps does not.
+--- Whether it runs: a zombie that nobody reaps has no command line, and another one
+--- that got its pid has not ours.
 function Process:is_running()
-  local file = io.open("/proc/" .. self.pid .. "/status")
+  local file = io.open("/proc/" .. self.pid .. "/cmdline", "rb")
   if not file then return false end
-  local status = file:read("*a")
+  local line = file:read("*a") or ""
   file:close()
-  return status:find("\nState:%s*[^XZ%s]") ~= nil
+  return line:find(self.dir, 1, true) ~= nil
 end
 
 function Process:signal(name)
@@ -65,7 +66,7 @@ end
 
 --- Ends it at once, and waits for that.
 function Process:kill()
-  self:signal("KILL")
+  if self:is_running() then self:signal("KILL") end
   for _ = 1, 500 do
     if not self:is_running() then
       os.remove(self.dir .. "/pid") -- soon it may be another one's
