@@ -123,47 +123,43 @@ end
 ---@field at number seconds from the beginning
 ---@field lasts number seconds
 ---@field track "server"|"network"|"process"
+---@field network integer? which one
 ---@field kind string
 ---@field seed integer for what else it has to choose
 
 --- The faults of one track, or of one network of several, one after the other.
-local function add_track(faults, track, seed, seconds)
+local function track_of(track, network, seed, seconds)
   local random, cards = M.random(seed .. track), {}
-  local at = random:between(0.3, 1.5)
+  local faults, at = {}, random:between(0.3, 1.5)
   while true do
     if #cards == 0 then cards = deck(random, track) end
     local kind = table.remove(cards)
     local card = M.kinds[track][kind]
     local fault = {
-      at = at, track = track, kind = kind, seed = random:integer(1, 1000000),
-      lasts = random:between(card[2], card[3]),
+      at = at, track = track, network = network, kind = kind,
+      seed = random:integer(1, 1000000), lasts = random:between(card[2], card[3]),
     }
     at = at + fault.lasts
-    if at > seconds then return end
+    if at > seconds then return faults end
     faults[#faults + 1] = fault
     at = at + random:between(pauses[track][1], pauses[track][2])
   end
 end
 
---- The plan, by time. Faults of the network say which one of `networks`.
+--- The plan: tracks of faults, beside each other. In each a fault begins when the
+--- one before it has ended, and not before its time.
 ---@param seed integer
 ---@param seconds number all has ended by then
 ---@param networks integer
----@return spec.Fault[]
+---@return spec.Fault[][]
 function M.new(seed, seconds, networks)
-  local faults = {}
-  add_track(faults, "server", seed, seconds)
-  add_track(faults, "process", seed, seconds)
-  for network = 1, networks do
-    local first = #faults + 1
-    add_track(faults, "network", seed .. "/" .. network, seconds)
-    for i = first, #faults do faults[i].network = network end
+  local tracks = {
+    track_of("server", nil, seed, seconds), track_of("process", nil, seed, seconds),
+  }
+  for i = 1, networks do
+    tracks[#tracks + 1] = track_of("network", i, seed .. "/" .. i, seconds)
   end
-  table.sort(faults, function(a, b)
-    if a.at ~= b.at then return a.at < b.at end
-    return a.track < b.track
-  end)
-  return faults
+  return tracks
 end
 
 return M

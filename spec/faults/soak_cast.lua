@@ -50,7 +50,7 @@ local function writers_of(soak, lua)
       pace = { 0.01, 0.05 },
     } },
     { "w4", lua.main, {
-      target = { url = soak.server.url, timeout = 0.2, driver = "cqueues" }, coroutines = 4,
+      target = { url = soak.server.url, timeout = 0.4, driver = "cqueues" }, coroutines = 4,
       logs = all { idempotent = true }, pace = { 0.1, 0.3 },
     } },
   }
