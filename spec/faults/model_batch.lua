@@ -3,8 +3,9 @@
 ---
 --- A place is where a follower is: an epoch (nil: there was no log), and the index
 --- of the last entry that it has seen there, somewhere from `low` to `high`; `exact`
---- where it was handed out, `counted` where the follower reached the log's end since
---- it began, and so could know how many entries the log ever had.
+--- where it was handed out, `counted` where the follower was at the log's end since
+--- it began, and so could know how many entries the log ever had; `skipped` where
+--- it passed deleted entries since then, and so may know too few.
 ---
 --- `now` is the first position that the server had surely not passed when the batch
 --- had come. Each check returns nil where all is well, or a rule and what broke it.
@@ -28,6 +29,7 @@ local M = {}
 ---@field high integer
 ---@field exact boolean?
 ---@field counted boolean?
+---@field skipped boolean?
 
 --- Whether an entry may have been gone by then, and for that reason.
 local function gone(epoch, index, now, why)
@@ -55,6 +57,25 @@ local function joins(place, epoch)
   local from = place.epoch
   if not from or from == epoch then return true end
   return place.low > 0 and from.entries[place.low] == epoch.entries[place.low]
+end
+
+--- Whether entries from an index up to the batch's last were deleted before they
+--- could be handed out.
+function M.skips(epoch, index, batch, now)
+  local came = {}
+  for _, entry in ipairs(batch.entries) do came[entry.id] = true end
+  for i = index, epoch.by_id[batch.entries[#batch.entries].id].index do
+    if gone(epoch, i, now, "deleted") and not came[epoch.entries[i].id] then return true end
+  end
+  return false
+end
+
+--- Whether any entry from an id on may have been deleted.
+function M.deleted_from(epoch, id, now)
+  for index, entry in ipairs(epoch.entries) do
+    if not before(entry.id, id) and gone(epoch, index, now, "deleted") then return true end
+  end
+  return false
 end
 
 function M.index_of_first(epoch, batch)
@@ -124,13 +145,6 @@ function M.gap(epoch, batch, now, unsure)
   end
 end
 
---- Whether any entry from an id on may have been deleted.
-local function deleted_from(epoch, id, now)
-  for index, entry in ipairs(epoch.entries) do
-    if not before(entry.id, id) and gone(epoch, index, now, "deleted") then return true end
-  end
-end
-
 --- Whether no server could tell, at any moment up to `now`, the epoch of the batch
 --- from that of the place: the numbers of the entries go on, and all up to the
 --- place's may have been trimmed; or that one was deleted, and what is there before
@@ -141,7 +155,7 @@ local function indistinguishable(place, epoch, batch, now)
   if not at then return false end
   if epoch.by_id[at.id] then return true end -- the very same id once more
   if place.counted and M.index_of_first(epoch, batch) <= place.low then return false end
-  local deleted = deleted_from(epoch, at.id, now)
+  local deleted = M.deleted_from(epoch, at.id, now)
   for index, entry in ipairs(epoch.entries) do
     if not before(entry.id, at.id) then break end
     local known = deleted and from.by_id[entry.id] == entry
@@ -156,7 +170,8 @@ end
 ---@param epoch spec.Epoch
 ---@param batch spec.Batch
 ---@param now number
-function M.follows(place, epoch, batch, now)
+---@param unsure boolean? as for gap()
+function M.follows(place, epoch, batch, now, unsure)
   local first, same = M.index_of_first(epoch, batch), joins(place, epoch)
   if batch.reset then
     if same and (place.low > 0 or not place.epoch) then
@@ -186,7 +201,7 @@ function M.follows(place, epoch, batch, now)
   if gap and place.exact and gap.after ~= epoch.entries[place.low].id then
     return "gap", "a gap begins at " .. gap.after .. ", not at the last entry"
   end
-  return M.gap(epoch, batch, now)
+  return M.gap(epoch, batch, now, unsure)
 end
 
 return M

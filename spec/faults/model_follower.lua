@@ -67,11 +67,33 @@ local function check_caught_up(places, from, now)
   if ahead then return "caught_up", "it had caught up, and " .. ahead.id .. " was there" end
 end
 
+--- Whether a follower at a place cannot know how many entries were before it: it
+--- has counted none, nor read all from the beginning; or missed deleted ones.
+function Judge:is_unsure(place, epoch, now)
+  return place.skipped or not place.counted and
+    (self.life.start ~= "all" or batches.deleted_from(epoch, "0-0", now))
+end
+
+--- What is known at the place behind a batch, which followed from another one, if any.
+function Judge:note(found, place, batch, now, sure)
+  local epoch, at = found.epoch, found.low
+  local goes_on = place and sure and not batch.reset
+  -- Where more came, it was not counted; and of the last n, only where they end.
+  local at_end = batch.caught_up and index_at(epoch, now - 1) == at and
+    (place or self.life.start ~= "n")
+  found.sure = found.sure or sure
+  found.counted = found.counted or at_end or goes_on and place.counted
+  found.skipped = found.skipped or
+    goes_on and (place.skipped or batches.skips(epoch, place.low + 1, batch, now))
+end
+
 --- What is wrong with a batch after one place, or at the beginning.
 function Judge:check(place, epoch, batch, now)
   local rule, what = batches.within(epoch, batch, now)
   if rule then return rule, what end
-  if place then return batches.follows(place, epoch, batch, now) end
+  if place then
+    return batches.follows(place, epoch, batch, now, self:is_unsure(place, epoch, now))
+  end
   return starts.with_entries(self.life, epoch, batch, self.from, now)
 end
 
@@ -88,10 +110,7 @@ function Judge:next_places(batch, now)
           rule, what = why, text
         elseif not why then
           found = found or { epoch = epoch, low = at, high = at, exact = true }
-          local sure = text ~= "indistinguishable"
-          found.sure = found.sure or sure
-          found.counted = found.counted or batch.caught_up or
-            place and place.counted and sure and not batch.reset
+          self:note(found, place, batch, now, text ~= "indistinguishable")
         end
       end
       places[#places + 1] = found

@@ -70,6 +70,40 @@ describe("the model of gaps", function()
     notices("gap: .* where nothing was trimmed", (text:gsub("KEEP", "2")))
   end)
 
+  -- A follower of START is handed 1-2, and then 1-4 with a gap, though nothing is
+  -- missing there; SERVER deletes before 1-2 comes, or behind that.
+  local function needless(start, first_batch, earlier, later)
+    return ([[
+      server add c:1 log 1-0
+      server add c:2 log 1-1
+      f start 1 log %s
+      f batch 1 %s
+      server add c:3 log 1-2 1-3
+      server do %s
+      f batch 1 - - - 1-3
+      server add c:4 log 1-4
+      server do %s; XTRIM log MAXLEN = 1
+      f batch 1 caught_up gap,1-3,1-4,- - 1-4
+    ]]):format(start, first_batch, earlier, later)
+  end
+  local ALL, NO_REASON = "caught_up - - 1-0 1-1", "gap: .* where nothing was trimmed"
+
+  it("accepts a needless one, uncounted, of who passed what was deleted", function()
+    clean(needless("all -", ALL, "XDEL log 1-2", "SET x 1"))
+  end)
+
+  it("notices a needless one of who was handed all that was deleted", function()
+    local text = needless("all -", ALL, "SET x 1", "XDEL log 1-0 1-3")
+    notices(NO_REASON, (text:gsub("%- 1%-3\n", "- 1-2 1-3\n")))
+  end)
+
+  it("accepts a needless one, uncounted, of who began amid and was at no end", function()
+    local text = needless("START", "FIRST", "SET x 1", "SET y 1"):gsub("%- 1%-3\n", "- 1-2 1-3\n")
+    clean((text:gsub("START", "after 1-0"):gsub("FIRST", "- - - 1-1")))
+    notices(NO_REASON, (text:gsub("START", "after 1-0"):gsub("FIRST", "caught_up - - 1-1")))
+    notices(NO_REASON, (text:gsub("START", "all -"):gsub("FIRST", "- - - 1-0 1-1")))
+  end)
+
   it("notices one that begins or ends elsewhere", function()
     notices("gap: a gap begins at 0%-0, not at the last entry",
       handed_out(TRIM, "gap,0-0,1-4,2"))
