@@ -51,12 +51,12 @@ function M.has(epoch, batch)
   return true
 end
 
---- Whether a place is one in another epoch, too: the same one, or one that was
---- rolled back to a moment behind it.
-local function joins(place, epoch)
+--- Whether a place, if it is at an index, is one in another epoch, too: the same
+--- one, or one that was rolled back to a moment behind it.
+local function joins(place, index, epoch)
   local from = place.epoch
   if not from or from == epoch then return true end
-  return place.low > 0 and from.entries[place.low] == epoch.entries[place.low]
+  return index > 0 and from.entries[index] == epoch.entries[index]
 end
 
 --- Whether entries from an index up to the batch's last were deleted before they
@@ -172,9 +172,9 @@ end
 ---@param now number
 ---@param unsure boolean? as for gap()
 function M.follows(place, epoch, batch, now, unsure)
-  local first, same = M.index_of_first(epoch, batch), joins(place, epoch)
+  local first = M.index_of_first(epoch, batch)
   if batch.reset then
-    if same and (place.low > 0 or not place.epoch) then
+    if joins(place, place.high, epoch) and (place.high > 0 or not place.epoch) then
       return "reset", "a reset, and the log is the same"
     elseif batch.gap then
       return "gap", "a gap beside a reset"
@@ -182,7 +182,7 @@ function M.follows(place, epoch, batch, now, unsure)
     return loss(epoch, 1, first - 1, batch, now, function(entry)
       return gone(epoch, entry.index, now)
     end)
-  elseif not same then
+  elseif not joins(place, place.low, epoch) then
     if indistinguishable(place, epoch, batch, now) then
       local at = place.epoch.entries[place.low].id
       local rule, what = loss(epoch, 1, first - 1, batch, now, function(entry)

@@ -187,6 +187,23 @@ describe("the model of resets", function()
     notices("unknown: .*", then_comes(rolled_back, "- - 1-3 1-5"))
   end)
 
+  it("accepts one or none where the follower may have been before the end or at it", function()
+    local text = [[
+      server add c:1 log 1-1
+      server mark early
+      f start 1 log n 0
+      server add c:2 log 1-2
+      f batch 1 caught_up - -
+      server rollback early
+      server add c:3 log 1-3
+      f batch 1 caught_up - BATCH
+    ]]
+    clean((text:gsub("BATCH", "- 1-3")))
+    clean((text:gsub("BATCH", "rewound 1-1 1-3")))
+    notices("reset: a reset, .*", (text:gsub("c:2 log", "c:2 other")
+      :gsub("BATCH", "rewound 1-1 1-3")))
+  end)
+
   it("notices a loss behind one, and a gap beside one", function()
     notices("loss: 2%-1 .*", then_comes(REPLACE, "- recreated 2-2"))
     notices("gap: a gap beside a reset", then_comes(REPLACE, "gap,1-2,2-1,1 recreated 2-1 2-2"))
