@@ -4,6 +4,7 @@
  *
  *   ids and values    evl_id, evl_field       plain values
  *   requests          evl_request             commands -> bytes to send
+ *   spinning          evl_spin                how long to look before sleeping
  *   sockets           evl_socket              bytes <-> Redis
  *   replies           evl_decoder, evl_item   bytes received -> reply
  *   timers            evl_timer               for event loops without any
@@ -197,7 +198,8 @@ void evl_decoder_filled(evl_decoder *d, size_t len);
  * (it lives until the next evl_decoder_next, _trim or _free). EVL_AGAIN: more
  * bytes are needed. EVL_EPROTOCOL or EVL_ENOMEM: nothing more can be read.
  * What is no reply is refused, as are nesting beyond 8 levels and a reply of
- * more than 2 GiB: memory never grows beyond twice what has come. */
+ * more than 2 GiB: memory grows with what has come, not with what is claimed.
+ */
 int evl_decoder_next(evl_decoder *d);
 /* What evl_decoder_next found wrong; "" where nothing. */
 const char *evl_decoder_error(const evl_decoder *d);
@@ -308,10 +310,11 @@ int evl_socket_send(evl_socket *s, evl_request *r);
 /* Feeds what has come to the decoder. EVL_OK: some bytes.
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
-/* The same, where an answer is due and the caller would wait for it: looks
- * again and again for as long as spin says. Where that is not at all it returns
- * EVL_AGAIN without a look. */
-int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin);
+/* The same, where an answer is due and the caller would wait for it for so many
+ * seconds: looks again and again for as long as spin says, and no longer than
+ * these. Where that is not at all it returns EVL_AGAIN without a look. */
+int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin,
+                            double seconds);
 /* 1 where the peer has neither closed nor sent what nobody asked for. */
 int evl_socket_idle(const evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the

@@ -99,14 +99,26 @@ static int wrong_shape(lua_State *L) {
                                  "the reply is not what the command answers");
 }
 
-/* decoder:strings(first, count) -> a list of items first.. of the reply, a
- * flat array; where one of them is an error: nil, "server", its text, and which
- * of them it is; where one is anything else, or missing: nil, "protocol", why
+/* decoder:length() -> how many items the reply has, an array; else nil */
+static int decoder_length(lua_State *L) {
+  evl_item item = first_item(evl_binding_check_decoder(L, 1));
+
+  if (item.type != EVL_ITEM_ARRAY) return 0;
+  lua_pushinteger(L, (lua_Integer)item.len);
+  return 1;
+}
+
+/* decoder:strings(first, count [, "ids"]) -> a list of items first.. of the
+ * reply, a flat array; where one of them is an error: nil, "server", its text,
+ * and which of them it is; where one is anything else, or missing: nil,
+ * "protocol", why
  */
 static int decoder_strings(lua_State *L) {
   evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
   lua_Integer first = luaL_checkinteger(L, 2);
   lua_Integer count = luaL_checkinteger(L, 3), i;
+  int ids = !lua_isnoneornil(L, 4); /* nothing else will do */
+  evl_id id;
   evl_item item;
 
   if (evl_cursor_next(&cursor, &item) != EVL_OK ||
@@ -124,7 +136,9 @@ static int decoder_strings(lua_State *L) {
       lua_pushinteger(L, i - first + 1);
       return 4;
     }
-    if (item.type != EVL_ITEM_STRING) return wrong_shape(L);
+    if (item.type != EVL_ITEM_STRING ||
+        (ids && evl_id_parse(item.string, item.len, &id) != EVL_OK))
+      return wrong_shape(L);
     lua_pushlstring(L, item.string, item.len);
     lua_rawseti(L, -2, (int)(i - first + 1));
   }
@@ -183,9 +197,11 @@ static void names_init(lua_State *L, names *known) {
   int i;
 
   known->base = lua_gettop(L) + 1;
-  memset(known->items, 0, sizeof known->items);
-  for (i = 0; i < NAMES; i++)
+  for (i = 0; i < NAMES; i++) {
+    known->items[i].string = "";
+    known->items[i].len = 0;
     lua_pushliteral(L, "");
+  }
 }
 
 /* Pushes the name of an entry's nth field. */
@@ -267,10 +283,15 @@ static int decoder_entries(lua_State *L) {
 
 void evl_binding_open_decoder(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"feed", decoder_feed},   {"next", decoder_next},
-      {"trim", decoder_trim},   {"value", decoder_value},
-      {"page", decoder_page},   {"strings", decoder_strings},
-      {"empty", decoder_empty}, {NULL, NULL},
+      {"feed", decoder_feed},
+      {"next", decoder_next},
+      {"trim", decoder_trim},
+      {"value", decoder_value},
+      {"length", decoder_length},
+      {"page", decoder_page},
+      {"strings", decoder_strings},
+      {"empty", decoder_empty},
+      {NULL, NULL},
   };
 
   evl_binding_new_class(L, CLASS, methods, decoder_gc);

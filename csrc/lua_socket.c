@@ -101,15 +101,18 @@ static int socket_set_spin(lua_State *L) {
   return 0;
 }
 
-/* socket:receive_soon(decoder): as receive(), of an answer that is due; looks
- * for a while, or, where that does not pay, not at all */
+/* socket:receive_soon(decoder, seconds): as receive(), of an answer that is due
+ * and that the caller would wait for so long; looks for a while, or, where that
+ * does not pay, not at all */
 static int socket_receive_soon(lua_State *L) {
   lua_socket *self = check(L);
   evl_decoder *d = evl_binding_check_decoder(L, 2);
 
   if (self->socket == NULL) return push_closed(L);
   return evl_binding_push_status(
-      L, evl_socket_receive_soon(self->socket, d, &self->spin),
+      L,
+      evl_socket_receive_soon(self->socket, d, &self->spin,
+                              (double)luaL_checknumber(L, 3)),
       evl_decoder_error(d));
 }
 

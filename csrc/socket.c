@@ -201,13 +201,14 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin) {
+int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin,
+                            double seconds) {
   long us = evl_spin_begin(spin);
   double end;
   int status;
 
   if (us <= 0) return EVL_AGAIN;
-  end = now() + (double)us * 1e-6;
+  end = now() + (seconds < (double)us * 1e-6 ? seconds : (double)us * 1e-6);
   do
     status = evl_socket_receive(s, d);
   while (status == EVL_AGAIN && now() < end);

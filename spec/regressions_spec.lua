@@ -128,4 +128,110 @@ describe("regression", function()
       log.client:close()
     end
   end)
+
+  it("8: who looks for an answer before he waits never waits beyond his deadline", function()
+    start()
+    local fd_transport = require "eventlog.fd_transport"
+    local core = require "eventlog.core"
+    local waits = {}
+    local transport = fd_transport.new({ path = server.path }, function(fd, mode, timeout)
+      waits[#waits + 1] = timeout
+      return core.wait(fd, mode, math.max(0, timeout))
+    end, nil, 2000)
+    assert.is_true(transport:connect(core.now() + 5))
+    local decoder = core.decoder()
+    for i = 1, 40 do
+      assert.is_false(transport:receive(decoder, core.now() + i * 1e-4))
+    end
+    for _, timeout in ipairs(waits) do assert.is_true(timeout > 0) end
+    transport:close()
+  end)
+
+  it("9: a reset that was seen is reported though the connection was lost before", function()
+    start()
+    local log = eventlog.new({ url = server.url }, "log")
+    local function add(first, last)
+      for i = first, last do server:call("XADD", "log", "*", "i", i) end
+    end
+    add(1, 10)
+    local follower = log:tail_and_follow()
+    assert.equal(10, #assert(follower:next(20)))
+    server:call("DEL", "log")
+    repeat local _, err = follower:next(0.2) until follower.reset or err.kind ~= "timeout"
+    server:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    redis.sh("sleep 0.01")
+    add(11, 70)
+    server:call("XTRIM", "log", "MAXLEN", 50)
+    local batch = assert(follower:next(20))
+    assert.equal("recreated", batch.reset)
+    assert.equal("21", batch[1].fields.i)
+  end)
+
+  it("10: an id beyond the end of a log of several batches delivers only what is newer",
+    function()
+      start()
+      local log = eventlog.new(server.url, "log", { max_length = 20, batch_size = 5 })
+      for i = 1, 50 do server:call("XADD", "log", "*", "i", i) end
+      local follower = log:tail_from_and_follow("9999999999999-0")
+      local batch = assert(follower:next(20))
+      assert.same({ 0, "rewound" }, { #batch, batch.reset })
+      server:call("XADD", "log", "*", "i", 51)
+      assert.equal("51", assert(follower:next(20))[1].fields.i)
+    end)
+
+  it("11: an entry that comes between a page and the look behind it is no gap", function()
+    start()
+    local log = eventlog.new(server.url, "log")
+    local value = ("v"):rep(2000) -- too long for a glance
+    local function add(i) server:call("XADD", "log", "*", "i", i, "v", value) end
+    add(1)
+    add(2)
+    local follower = log:tail_and_follow()
+    assert.equal(2, #assert(follower:next(20)))
+    follower:next(0) -- it waits
+    local continuity = require "eventlog.continuity"
+    -- What the look says once 3 is trimmed away and 4 has come.
+    local known = continuity.copy(follower.known)
+    local verdict = continuity.judge(known, "2-0", { { id = "3-0" } }, false,
+      continuity.parse { "4-0", "4-0", "4-0", "1", "4", "0-0", "1" })
+    assert.is_nil(verdict.gap)
+    assert.equal(3, verdict.index)
+    known = { index = verdict.index, counted = verdict.counted, entry = true }
+    verdict = continuity.judge(known, "3-0", { { id = "4-0" } }, false,
+      continuity.parse { "4-0", "4-0", "4-0", "1", "4", "0-0", "1" })
+    assert.is_nil(verdict.gap)
+  end)
+
+  it("12: before Redis 7 the first entry of a log is no gap", function()
+    local continuity = require "eventlog.continuity"
+    local verdict = continuity.judge({}, "0-0", { { id = "1-0" } }, false,
+      continuity.parse { "1-0", "1-0", "1-0", "1", "", "", "1" })
+    assert.is_nil(verdict.gap)
+    verdict = continuity.judge({}, "1-0", { { id = "3-0" } }, false,
+      continuity.parse { "3-0", "3-0", "3-0", "1", "", "", "1" })
+    assert.same({ after = "1-0", before = "3-0" }, verdict.gap)
+  end)
+
+  it("13: a read is exact though its pages' border was deleted, and then trimmed", function()
+    local function bulk(text) return string.format("$%d\r\n%s\r\n", #text, text) end
+    local function page_of(...)
+      local parts = { "*" .. select("#", ...) .. "\r\n" }
+      for _, id in ipairs { ... } do
+        parts[#parts + 1] = "*2\r\n" .. bulk(id) .. "*2\r\n" .. bulk("n") .. bulk("1")
+      end
+      return table.concat(parts)
+    end
+    local peer = require "spec.support.peer"
+    -- 2-0 is gone: deleted, says the first of the checks; trimmed, the second.
+    for check, expected in pairs { [page_of "1-0"] = "1-0 2-0 3-0", [page_of()] = "3-0" } do
+      local fake = peer.start { awaits = "XRANGE",
+        says = page_of("1-0", "2-0") .. page_of "3-0" .. page_of "3-0" .. page_of "3-0" .. check ..
+          page_of "3-0" }
+      local entries = assert(eventlog.new(fake.url, "log", { batch_size = 2 }):tail())
+      fake:stop()
+      local ids = {}
+      for i, entry in ipairs(entries) do ids[i] = entry.id end
+      assert.equal(expected, table.concat(ids, " "))
+    end
+  end)
 end)

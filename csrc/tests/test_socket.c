@@ -502,15 +502,18 @@ static void receives_soon(peer *p) {
 
   evl_spin_init(&off, 0);
   evl_spin_init(&on, 100);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_AGAIN);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_AGAIN);
+  evl_spin_init(&on, 1000000000); /* no longer than the caller would wait */
+  assert_int_equal(evl_socket_receive_soon(s, d, &on, 0.001), EVL_AGAIN);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on, -1), EVL_AGAIN);
   say(p, LIT("+OK\r\n"));
   wait_for_bytes(s);
-  assert_int_equal(evl_socket_receive_soon(s, d, &off), EVL_AGAIN);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_OK);
+  assert_int_equal(evl_socket_receive_soon(s, d, &off, 1), EVL_AGAIN);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_OK);
   assert_int_equal(evl_decoder_next(d), EVL_OK);
   hang_up(p);
   wait_for_bytes(s);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on), EVL_EEOF);
+  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_EEOF);
   evl_decoder_free(d);
   evl_socket_free(s);
 }

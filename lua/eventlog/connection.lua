@@ -40,6 +40,7 @@ function M.new(transport, settings)
     owed = 0, -- replies
     stall_at = nil, -- when to give up unless something moves
     patience = 0, -- seconds that the server may take over the request
+    granted = 0, -- until when, of core.now()
     fresh = false, -- whether establish() has made it, and it is not told of
     reused = false, -- whether it came from a pool
     answered = false, -- whether a reply has come since then
@@ -186,6 +187,7 @@ function Connection:send(request, replies, patience)
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
   expect_within(self, self.patience)
+  self.granted = self.stall_at
   local done, kind, why = self.transport:send(request, 0, self.stall_at)
   if done == nil then return fail(self, kind, why) end
   if request:size() == 0 then self.request = nil end
@@ -226,7 +228,8 @@ function Connection:reply(deadline)
     local ok, err = move(self, "receive", decoder, deadline,
       "no answer for %g s", self.settings.timeout)
     if not ok then return nil, err end
-    expect_within(self, self.settings.timeout)
+    -- Not less than was granted: what came may answer an older request.
+    self.stall_at = math.max(core.now() + self.settings.timeout, self.granted)
   end
 end
 

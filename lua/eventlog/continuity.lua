@@ -30,9 +30,20 @@ local M = {}
 -- What scripts.state answers, in order.
 M.STATE_SIZE = 7
 
---- A state, of what scripts.state answers.
+-- What each of these must be.
+local function id_or_none(text) return text == "" or core.id(text) end
+local function count(text) return text:find("^%d+$") end
+local function count_or_none(text) return text == "" or count(text) end
+local function flag(text) return text == "0" or text == "1" end
+local STATE = { core.id, id_or_none, id_or_none, count, count_or_none, id_or_none,
+  flag }
+
+--- A state, of what scripts.state answers; nil where that cannot be its answer.
 ---@param list string[]
 function M.parse(list)
+  for i, check in ipairs(STATE) do
+    if not check(list[i]) then return nil end
+  end
   return {
     last = list[1], -- id that was generated last; "0-0": no log
     first = list[2] ~= "" and list[2] or nil, -- id of the oldest entry
@@ -63,6 +74,19 @@ local function count_last(batch, more, state)
       return state.added - state.length + 1 + #batch - i
     end
   end
+end
+
+--- The same where all of the batch has been trimmed away by now. It is at least
+--- the next one after those before it, and at most the last that was taken out.
+local function count_gone(known, batch, state)
+  if not state.added or not known.index or not known.counted then return nil end
+  local last = batch[#batch].id
+  if state.first and compare(state.first, last) <= 0 or
+    compare(state.deleted, known.counted) > 0 then
+    return nil
+  end
+  local index = known.index + #batch
+  return index == state.added - state.length and index or nil
 end
 
 --- Whether this cannot be the log that was read up to `after`.
@@ -129,7 +153,8 @@ function M.judge(known, after, batch, more, state)
   if not first then return judge_empty(known, after, state) end
 
   local trimmed = not state.first or compare(state.first, after) > 0
-  local last_index = count_last(batch, more, state)
+  local last_index = count_last(batch, more, state) or
+    count_gone(known, batch, state)
   local verdict = { index = last_index, counted = last_index and batch[#batch].id,
     entry = true }
   if not last_index and index and not trimmed then
@@ -140,7 +165,8 @@ function M.judge(known, after, batch, more, state)
   if is_another(known, after, batch, state, trimmed, last_index) then
     verdict.reset = reset_kind(state, known.first, after)
     verdict.restart = first.id ~= state.first
-  elseif trimmed then
+  elseif trimmed and (state.added or after ~= "0-0") then
+    -- Before Redis 7 who has read nothing cannot know whether he missed anything.
     verdict.gap = find_gap(known, after, batch, state, last_index)
   elseif not state.added and known.entry and state.gone then
     -- Deleted, or another log: before Redis 7 nothing tells.

@@ -40,14 +40,19 @@ function M.look(self, request, after, always)
   request:command(by, script, 1, self.log.name, after, always and 1 or 0)
 end
 
---- What it answers: a state; true where `after` is still there; or nil, err.
-function M.looked(self, kind)
+--- What it answers: a state; true where `after` is still there, unless the whole
+--- state was asked for; or nil, err.
+function M.looked(self, kind, whole)
   self.by_body = false
-  if kind == "string" then return true end
+  if not whole and kind == "string" and self.connection.decoder:value() == "ok" then
+    return true
+  end
   local list, failure, why =
     self.connection.decoder:strings(1, continuity.STATE_SIZE)
-  if not list then return self.connection:reject(failure, why) end
-  return continuity.parse(list)
+  local state = list and continuity.parse(list)
+  if state then return state end
+  return self.connection:reject(failure or "protocol",
+    why or "no log can stand there")
 end
 
 --- The error that ends a follower of a log with on_gap = "error".

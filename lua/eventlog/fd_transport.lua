@@ -95,10 +95,12 @@ function Transport:send(request, deadline)
 end
 
 function Transport:receive(decoder, deadline)
-  if self.spin and self.socket and deadline > core.now() then
-    local done, kind, why = self.socket:receive_soon(decoder)
+  local left = self.spin and self.socket and deadline - core.now()
+  if left and left > 0 then
+    local done, kind, why = self.socket:receive_soon(decoder, left)
     if done or done == nil then return done, kind, why end
-    self.wait(self.socket:fd(), "r", deadline - core.now())
+    left = deadline - core.now()
+    if left > 0 then self.wait(self.socket:fd(), "r", left) end
   end
   return repeat_until(self, "receive", decoder, "r", deadline)
 end

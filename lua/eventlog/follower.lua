@@ -38,7 +38,7 @@ local function go_back(self)
   self.known = out and continuity.copy(out.known) or { beginning = true }
   self.more = not (out and out.caught_up) -- whether the log goes on behind that
   self.located = 0 -- entries before the first batch that are to come in it
-  self.reset = nil -- to be reported on the next batch that has entries
+  self.reset = out and out.reset -- for the next batch that has entries
   self.clamp_state = nil
   self.last_size = nil -- of the last entry, where it came on this connection
   self.suspicious = false -- whether the look behind a page has to be a close one
@@ -58,7 +58,8 @@ function M.new(log, start)
     start = start,
     batch_size = log.settings.batch_size,
     request = core.request(),
-    handed_out = nil, -- where the last batch ended: position, known, caught_up
+    handed_out = nil, -- where the last batch ended: position, known, caught_up;
+    -- and reset, which is still to be reported
     was_answered = false, -- whether there ever was a connection that worked
     retry = nil, -- while the connection is lost
     connection = nil,
@@ -240,7 +241,7 @@ function Follower:next(timeout)
   if batch then
     local last = batch[#batch]
     local out = { position = self.position, known = continuity.copy(self.known),
-      caught_up = batch.caught_up }
+      caught_up = batch.caught_up, reset = self.reset }
     if last then self.last_id = last.id end
     self.handed_out = out -- at once: an error of a hook may come at any step
     self.first = false

@@ -179,7 +179,7 @@ end
 ---@return string|nil id
 ---@return eventlog.Error? err
 function Log:last_id()
-  return read(self, "script", "string", scripts.last_id, self.name)
+  return read(self, "newest_id")
 end
 
 --- Deletes the log. Returns whether there was one.

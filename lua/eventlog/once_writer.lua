@@ -61,23 +61,28 @@ local function encode(self, request, by, script, slot, expected, args, argc)
 end
 
 --- Reads the script's answer: ids, or nil, err.
-local function take(connection, kind, n)
+local function take(connection, kind, n, expected)
   local decoder = connection.decoder
   if kind == "error" then
     return nil, Error.from_add(decoder:value())
   end
   local list, failure, why = decoder:strings(1, 2)
-  if list and list[1] == "conflict" then
+  if list and list[1] == "conflict" and expected and
+    decoder:length() == 2 and core.id(list[2]) then
     local err = Error.new("conflict", "the log's last id is " .. list[2])
     err.last_id = list[2]
     return failed(err, "none")
   end
-  if list then list, failure, why = decoder:strings(2, n) end
+  if list and list[1] == "ok" and decoder:length() == n + 1 then
+    list, failure, why = decoder:strings(2, n, "ids")
+  elseif list then
+    list, failure, why = nil, "protocol", "the reply is not the script's"
+  end
   if list then return list end
   return failed(select(2, connection:reject(failure, why)), "unknown")
 end
 
-local function exchange(connection, request, n)
+local function exchange(connection, request, n, expected)
   local ok, err = connection:send(request, 1, 0)
   if not ok then return failed(err, "none") end
   local kind
@@ -85,7 +90,7 @@ local function exchange(connection, request, n)
   if not kind then
     return failed(err, request:size() > 0 and "none" or "unknown")
   end
-  return take(connection, kind, n)
+  return take(connection, kind, n, expected)
 end
 
 --- One attempt on a connection of its own.
@@ -96,10 +101,10 @@ local function attempt(self, slot, expected, args, argc, n)
   local request = client:take_request()
   local ids
   encode(self, request, "EVALSHA", script.sha, slot, expected, args, argc)
-  ids, err = exchange(connection, request, n)
+  ids, err = exchange(connection, request, n, expected)
   if err and err.code == "NOSCRIPT" then
     encode(self, request, "EVAL", script.body, slot, expected, args, argc)
-    ids, err = exchange(connection, request, n)
+    ids, err = exchange(connection, request, n, expected)
   end
   client:release(connection, self.name)
   client:give_request(request)

@@ -77,6 +77,12 @@ end
 --- a page that had entries is of no use.
 local function start_over(self, reset, under_way)
   if under_way then exchange.detach(self) end
+  -- Here it goes back to, too, should the connection be lost before the reset
+  -- was reported.
+  if self.handed_out then
+    self.handed_out = { position = "0-0", known = { beginning = true },
+      caught_up = true, reset = reset }
+  end
   self.reset = reset
   self.position, self.more = "0-0", false
   self.known = { beginning = true }
@@ -117,6 +123,7 @@ local function take_look(self, kind)
   local known = self.known
   known.index, known.counted = verdict.index, verdict.counted
   known.entry = verdict.entry
+  if verdict.reset then known.first = nil end
   known.first = known.first or state ~= true and state.first or
     batch[1] and batch[1].id
   -- The very entry that was to come first: nothing is missing before it.

@@ -8,6 +8,7 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
+local scripts = require "eventlog.scripts"
 
 local Reader = {}
 Reader.__index = Reader
@@ -69,6 +70,13 @@ function Reader:script(expected, script, ...)
   return value, err
 end
 
+--- The id that the log generated last.
+function Reader:newest_id()
+  local id, err = self:script("string", scripts.last_id, self.name)
+  if not id or core.id(id) then return id, err end
+  return self.connection:reject("protocol", "the reply is no id")
+end
+
 --- Appends the request for a page. Whoever has one page sends for the next
 --- before he takes this one apart, so that the server works meanwhile.
 local function want(self, command, from, to, count)
@@ -95,17 +103,6 @@ local function append(self, entries, skip)
   return true
 end
 
---- Whether the log still has an entry at or below this id; or nil, err.
-local function has_up_to(self, id)
-  want(self, "XRANGE", "-", id, 1)
-  local ok, err = self.connection:send(self.request, 1, 0)
-  if not ok then return nil, err end
-  local count
-  count, err = next_page(self, 1)
-  if not count then return nil, err end
-  return count > 0
-end
-
 --- Drops what is beyond an id.
 local function cut(entries, stop)
   for i = #entries, 1, -1 do
@@ -115,46 +112,65 @@ local function cut(entries, stop)
   return entries
 end
 
+--- Sends for a page of so many entries that are to come; where `from` is the
+--- last one of those that came, it begins with that one. Returns how many it may
+--- have; or nil, err.
+local function send_for(self, from, stop, count, replies)
+  want(self, "XRANGE", from, stop or "+", count)
+  local ok, err = self.connection:send(self.request, replies, 0)
+  if not ok then return nil, err end
+  return count
+end
+
 --- One attempt at reading forwards. Returns entries, or nil, err, or nil where
 --- the log was trimmed past what was read. `stop` is not the end of a moving
 --- log, but where it was when the first page had come.
 local function attempt_forwards(self, from, page_size)
-  local connection = self.connection
-  local entries, start, skip, stop = {}, from, 0, nil
-  want(self, "XRANGE", start, "+", page_size)
-  local ok, err = connection:send(self.request, 1, 0)
-  while ok do
-    local asked = page_size + skip
+  local entries, last_read, stop, doubt = {}, nil, nil, false
+  local asked, err = send_for(self, from, nil, page_size, 1)
+  while asked do
     local count, first, last = next_page(self, asked)
     if not count then return nil, first end
-    if skip == 1 and first ~= start then
-      -- has_up_to() takes the page's place in the decoder: a lone deletion
-      -- costs one page more.
-      local deleted
-      deleted, err = has_up_to(self, start)
-      if not deleted then return nil, err end
-      start, skip = core.id_next(start), 0
+    local skip = last_read and not doubt and 1 or 0
+    if skip == 1 and first ~= last_read then
+      -- Deleted, or trimmed: behind the next page comes what tells.
+      local start = core.id_next(last_read)
       if not start then return entries end -- that was the highest id
       want(self, "XRANGE", start, stop or "+", page_size)
-      ok, err = connection:send(self.request, 1, 0)
+      want(self, "XRANGE", "-", last_read, 1)
+      local ok
+      ok, err = self.connection:send(self.request, 2, 0)
+      asked, doubt = ok and page_size, true
     else
       local at_end = count < asked or
         stop ~= nil and core.id_compare(last, stop) >= 0
-      if not at_end then
+      asked = nil
+      if not at_end and not doubt then
         if not stop then want(self, "XREVRANGE", "+", "-", 1) end
-        want(self, "XRANGE", last, stop or "+", page_size + 1)
-        ok, err = connection:send(self.request, stop and 1 or 2, 0)
-        if not ok then return nil, err end
+        asked, err = send_for(self, last, stop, page_size + 1, stop and 1 or 2)
+        if not asked then return nil, err end
       end
+      local ok
       ok, err = append(self, entries, skip)
       if not ok then return nil, err end
+      if doubt then
+        local older
+        older, err = next_page(self, 1)
+        if not older then return nil, err end
+        if older == 0 then return nil end -- trimmed past what was read
+        doubt = false
+        if not at_end then
+          asked, err = send_for(self, last, stop, page_size + 1, 1)
+          if not asked then return nil, err end
+        end
+      end
       if at_end then return cut(entries, stop) end
       if not stop then
         local found, newest = next_page(self, 1)
         if not found then return nil, newest end
         stop = newest or last
       end
-      start, skip = last, 1
+      last_read = last
     end
   end
   return nil, err

@@ -51,14 +51,16 @@ end
 function M.last.take(self, kind)
   if not self.state then
     local err
-    self.state, err = exchange.looked(self, kind)
+    self.state, err = exchange.looked(self, kind, true)
     return nil, err
   end
   local state = self.state
   self.state = nil
   local count, oldest, newest = exchange.page(self, "range", self.batch_size + 1)
   if not count then return nil, oldest end
-  if count > self.batch_size then
+  local after = self.start.after
+  if count > self.batch_size and
+    not (after and core.id_compare(newest, after) <= 0) then
     self.located, self.position = count, oldest
     self.next_stage = M.locate
     return
@@ -66,7 +68,7 @@ function M.last.take(self, kind)
   local newest_first, err = exchange.entries_of(self, "range", self.start.limit)
   if not newest_first then return nil, err end
   self.connection.decoder:trim() -- it may wait long for the next one
-  local batch, after = {}, self.start.after
+  local batch = {}
   for _, entry in ipairs(newest_first) do
     if after and core.id_compare(entry.id, after) <= 0 then break end
     batch[#batch + 1] = entry
@@ -121,7 +123,7 @@ function M.clamp.ask(self, request)
 end
 
 function M.clamp.take(self, kind)
-  local state, err = exchange.looked(self, kind)
+  local state, err = exchange.looked(self, kind, true)
   if not state then return nil, err end
   local after = self.start.after
   local known = self.known

@@ -61,7 +61,8 @@ end
 -- what reads the last of them; or nil, message where an entry is bad.
 
 local function take_id(decoder, kind)
-  if kind == "string" then return { decoder:value() } end
+  local id = kind == "string" and decoder:value()
+  if id and core.id(id) then return { id } end
   return nil, "protocol", "the reply is not XADD's"
 end
 
@@ -71,14 +72,27 @@ local function encode_lone(request, call, entries)
   return 1, take_id
 end
 
---- EXEC's reply: of guard, of each XADD, of settle.
+--- What guard or settle says in EXEC's reply: true; or nil, failure, why.
+local function take_ok(decoder, at)
+  local list, failure, why = decoder:strings(at, 1)
+  if not list then return nil, failure, why end
+  if list[1] == "ok" then return true end
+  return nil, "protocol", "the reply is not the script's"
+end
+
+--- EXEC's reply: of guard, of each XADD, of settle. Without guard it is a unit
+--- nevertheless, unless an XADD failed.
 local function take_ids(decoder, kind, n)
-  if kind ~= "array" then
+  if kind ~= "array" or decoder:length() ~= n + 2 then
     return nil, "protocol", "the reply is not EXEC's"
   end
-  local ids, failure, why, at = decoder:strings(2, n + 1)
+  local ok, failure, why = take_ok(decoder, 1)
+  if not ok and failure ~= "server" then return nil, failure, why end
+  local ids, at
+  ids, failure, why, at = decoder:strings(2, n, "ids")
   if not ids then return nil, failure, why, at end
-  ids[n + 1] = nil
+  ok, failure, why = take_ok(decoder, n + 2)
+  if not ok then return nil, failure, why, n + 1 end
   return ids
 end
 
