@@ -35,9 +35,9 @@ function M.read_writer(lines, name, logs, adds, violations)
       }
       open[unit], adds[#adds + 1] = add, add
     elseif what == "ids" then
-      add.outcome, add.ids = "ids", list_of(line[4])
+      add.outcome, add.ids, add.answered = "ids", list_of(line[4]), time
     elseif what == "none" or what == "unknown" then
-      add.outcome = what
+      add.outcome, add.answered = what, time
       add.err = { kind = line[4], code = line[5], message = line[6] }
     elseif what == "broke" then
       violations[#violations + 1] = {

@@ -59,6 +59,23 @@ local function joins(place, index, epoch)
   return index > 0 and from.entries[index] == epoch.entries[index]
 end
 
+--- Whether a follower at a place may have found another log there, if only for a
+--- moment.
+---@param place spec.Place
+---@param epochs spec.Epoch[]
+---@param from integer
+---@param now number
+function M.was_another(place, epochs, from, now)
+  local alive = 0
+  for _, epoch in ipairs(epochs) do
+    if epoch.born < now and epoch.died > from then
+      alive = alive + 1
+      if not joins(place, place.high, epoch) then return true end
+    end
+  end
+  return not place.epoch and alive > 1
+end
+
 --- Whether entries from an index up to the batch's last were deleted before they
 --- could be handed out.
 function M.skips(epoch, index, batch, now)
@@ -171,10 +188,11 @@ end
 ---@param batch spec.Batch
 ---@param now number
 ---@param unsure boolean? as for gap()
-function M.follows(place, epoch, batch, now, unsure)
+---@param was_another boolean
+function M.follows(place, epoch, batch, now, unsure, was_another)
   local first = M.index_of_first(epoch, batch)
   if batch.reset then
-    if joins(place, place.high, epoch) and (place.high > 0 or not place.epoch) then
+    if joins(place, place.high, epoch) and not was_another then
       return "reset", "a reset, and the log is the same"
     elseif batch.gap then
       return "gap", "a gap beside a reset"

@@ -92,7 +92,8 @@ function Judge:check(place, epoch, batch, now)
   local rule, what = batches.within(epoch, batch, now)
   if rule then return rule, what end
   if place then
-    return batches.follows(place, epoch, batch, now, self:is_unsure(place, epoch, now))
+    return batches.follows(place, epoch, batch, now, self:is_unsure(place, epoch, now),
+      batches.was_another(place, self.epochs, self.asked, now))
   end
   return starts.with_entries(self.life, epoch, batch, self.from, now)
 end

@@ -204,6 +204,23 @@ describe("the model of resets", function()
       :gsub("BATCH", "rewound 1-1 1-3")))
   end)
 
+  it("accepts one or none where there was another log for a moment", function()
+    local for_a_moment = "do DEL log; server add c:4 log 2-1; server rollback read; " ..
+      "server add c:5 log 1-5"
+    clean(then_comes(for_a_moment, "- - 1-5"))
+    clean(then_comes(for_a_moment, "- rewound 1-1 1-2 1-5"))
+    local text = [[
+      f start 1 log all -
+      f batch 1 caught_up - -
+      server add c:1 log 1-1
+      server do DEL log
+      server add c:2 log 2-1
+      f batch 1 caught_up - RESET 2-1
+    ]]
+    clean((text:gsub("RESET", "-")))
+    clean((text:gsub("RESET", "recreated")))
+  end)
+
   it("notices a loss behind one, and a gap beside one", function()
     notices("loss: 2%-1 .*", then_comes(REPLACE, "- recreated 2-2"))
     notices("gap: a gap beside a reset", then_comes(REPLACE, "gap,1-2,2-1,1 recreated 2-1 2-2"))

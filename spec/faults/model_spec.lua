@@ -61,6 +61,21 @@ describe("the model of adds", function()
     ]])
   end)
 
+  it("accepts a conflict where the server has lost what it added before", function()
+    local text = [[
+      w add w:1 log 1 once 0-0
+      server add w:1 log 1-1
+      server do LOSS
+      server add c:1 log 1-2
+      w none w:1 conflict - the_last_id_is_1-2
+      server do FLUSHALL
+    ]]
+    clean((text:gsub("LOSS", "FLUSHALL")))
+    notices("none: .*", (text:gsub("LOSS", "DEL other")))
+    notices("none: .*", (text:gsub("LOSS", "FLUSHALL"):gsub("once", "plain")))
+    notices("none: .*", (text:gsub("LOSS", "FLUSHALL"):gsub("conflict %-", "server OOM")))
+  end)
+
   it("notices a torn unit: in two groups, with another one in it, in part", function()
     notices("torn: 1 of 2 entries.*", [[
       w add w:1 log 2 plain -

@@ -12,6 +12,8 @@ local M = {}
 ---@field outcome "ids"|"none"|"unknown"|nil nil: the writer was killed
 ---@field ids string[]?
 ---@field err { kind: string, code: string, message: string }?
+---@field time number before it was sent
+---@field answered number? when its outcome was known
 
 -- What Redis says that is no fault of the add: "not now", and no memory.
 local passing = {
@@ -67,16 +69,26 @@ local function check_landings(truth, add, landings)
   end
 end
 
+--- Whether an add_if that was retried may have found that the server has lost it.
+local function was_lost(truth, add, landing)
+  return add.idempotent and add.err.kind == "conflict" and
+    forgot(truth, add.log, landing.pos, truth:not_yet(add.answered))
+end
+
 --- What is wrong with an add's outcome.
-local function check_outcome(add, landings)
+local function check_outcome(truth, add, landings)
   if add.outcome == "ids" then
     for _, landing in ipairs(landings) do
       if same(add.ids, landing.entries) then return end
     end
     return "not there", #landings == 0 and "it was acknowledged" or
       "it was acknowledged with other ids"
-  elseif add.outcome == "none" and #landings > 0 then
-    return "none", "it is there, as " .. landings[1].entries[1].id
+  elseif add.outcome == "none" then
+    for _, landing in ipairs(landings) do
+      if not was_lost(truth, add, landing) then
+        return "none", "it is there, as " .. landing.entries[1].id
+      end
+    end
   end
   local err = add.err
   if not err then return end
@@ -103,7 +115,7 @@ function M.judge(truth, adds, violations, counts, others)
     if name == "ids" then counts.acknowledged = (counts.acknowledged or 0) + add.n end
     if #landings > 1 then counts.forgotten = (counts.forgotten or 0) + 1 end
     local rule, what = check_landings(truth, add, landings)
-    if not rule then rule, what = check_outcome(add, landings) end
+    if not rule then rule, what = check_outcome(truth, add, landings) end
     if rule then
       violations[#violations + 1] = {
         rule = rule, what = what, log = add.log, who = add.unit, time = add.time,
