@@ -8,7 +8,7 @@ local M = {}
 
 --- A bulk string.
 function M.bulk(text)
-  return string.format("$%d\r\n%s\r\n", #text, text)
+  return "$" .. #text .. "\r\n" .. text .. "\r\n" -- not %s, which ends at a NUL on 5.1
 end
 
 --- An array of what is encoded already.
