@@ -6,14 +6,14 @@ local stream_transport = require "eventlog.stream_transport"
 
 local M = {}
 
---- A bulk string.
+--- A bulk string. Joined, because %s of Lua 5.1 ends at a NUL.
 function M.bulk(text)
-  return "$" .. #text .. "\r\n" .. text .. "\r\n" -- not %s, which ends at a NUL on 5.1
+  return "$" .. #text .. "\r\n" .. text .. "\r\n"
 end
 
 --- An array of what is encoded already.
 function M.array(...)
-  return string.format("*%d\r\n%s", select("#", ...), table.concat { ... })
+  return "*" .. select("#", ...) .. "\r\n" .. table.concat { ... }
 end
 
 --- An entry of a stream: its id, then names and values.
