@@ -60,21 +60,23 @@ static int same_id(const evl_item *a, const evl_item *b) {
   return a->len == b->len && memcmp(a->string, b->string, a->len) == 0;
 }
 
-/* What is found without a walk: of a page, the last entry and the one before
- * it; of anything else, whatever it is. */
+/* What is found without a walk: of a page, the last entry, which ends where the
+ * page does (behind), and the one before it; of anything else, whatever it is.
+ */
 static void check_last(const evl_decoder *d, evl_shape shape, int is_page,
-                       size_t count, const evl_item *last_two) {
+                       size_t count, const evl_item *last_two, size_t behind) {
   int before;
 
   for (before = 0; before <= 1; before++) {
     evl_cursor c = evl_cursor_last(d, shape, before);
-    size_t fields;
+    size_t start = c.next, fields;
     evl_item id;
     int status = evl_cursor_entry(&c, &id, &fields);
 
     CHECK(status == EVL_OK || status == EVL_EPROTOCOL);
     if (!is_page || count <= (size_t)before) continue;
     CHECK(status == EVL_OK && same_id(&id, &last_two[before]));
+    if (!before) CHECK(evl_decoder_last_size(d, shape) == behind - start);
   }
 }
 
@@ -106,7 +108,7 @@ static void read_entries(transcript *t, const evl_decoder *d, evl_shape shape) {
   }
   CHECK(status == EVL_OK || status == EVL_EPROTOCOL);
   if (status == EVL_OK) CHECK(evl_cursor_next(&c, &end) == EVL_AGAIN);
-  check_last(d, shape, status == EVL_OK, count, last_two);
+  check_last(d, shape, status == EVL_OK, count, last_two, c.next);
   transcript_note(t, &status, sizeof status);
 }
 
