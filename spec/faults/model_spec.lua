@@ -1,7 +1,7 @@
 --- The model that judges a soak, its writers: that it notices each kind of violation
 --- in a history made up for it, and accepts what only looks like one. How a history
---- is written is said in history.lua; followers are in model_follower_spec.lua and
---- model_gaps_spec.lua.
+--- is written is said in history.lua; followers are in model_follower_spec.lua, gaps
+--- and resets in files of theirs.
 
 local history = require "spec.faults.history"
 

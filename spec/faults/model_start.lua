@@ -114,13 +114,14 @@ local function beyond_the_end(epochs, id, from, now)
   return always, ever
 end
 
---- Whether a first batch says rightly that the id is beyond the log's end.
+--- Whether a first batch says rightly that the id is beyond the log's end; or, of any
+--- follower, that the log was another one when it was read than when it was looked at.
 function M.reset(life, batch, epochs, from, now)
+  local changed = false
+  for _, epoch in ipairs(epochs) do
+    changed = changed or epoch.born > from and epoch.born < now
+  end
   if not life.id then
-    local changed = false
-    for _, epoch in ipairs(epochs) do
-      changed = changed or epoch.born > from and epoch.born < now
-    end
     if batch.reset and not changed then return "reset", "a reset at the beginning" end
     return
   end
@@ -128,7 +129,7 @@ function M.reset(life, batch, epochs, from, now)
   if life.expires then -- it may be out of sight before it is gone
     ever = true
   end
-  if batch.reset and not ever then
+  if batch.reset and not (ever or changed) then
     return "reset", "a reset at the beginning, and " .. life.id .. " is not beyond the end"
   elseif not batch.reset and always then
     return "reset", "no reset, and " .. life.id .. " is beyond the log's end"
