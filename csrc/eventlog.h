@@ -20,8 +20,8 @@
  *   length is 0. A pointer handed out belongs to the object it came from, and
  *   says how long it lives.
  * - new/free: on the heap. free(NULL) is allowed.
- * - No globals, no threads, no signals: an object may be used by one thread at
- *   a time, different objects by different threads.
+ * - No globals (but for the process's id), no threads, no signals: an object
+ * may be used by one thread at a time, different objects by different threads.
  */
 #ifndef EVENTLOG_H
 #define EVENTLOG_H
@@ -201,6 +201,10 @@ void evl_decoder_filled(evl_decoder *d, size_t len);
  * more than 2 GiB: memory grows with what has come, not with what is claimed.
  */
 int evl_decoder_next(evl_decoder *d);
+/* Passes over the replies that come next and are statuses, as far as they are
+ * there, and at most so many: MULTI's and QUEUED's say nothing. Returns how
+ * many. */
+size_t evl_decoder_skip_statuses(evl_decoder *d, size_t most);
 /* What evl_decoder_next found wrong; "" where nothing. */
 const char *evl_decoder_error(const evl_decoder *d);
 /* 1 where every byte that was fed belonged to a reply that next has given; 0
@@ -280,11 +284,19 @@ long evl_spin_begin(evl_spin *s);
 /* Whether that brought anything. */
 void evl_spin_end(evl_spin *s, int paid);
 
+/* --- the system ---------------------------------------------------------- */
+
+/* Seconds on a clock that only goes forward. */
+double evl_now(void);
+/* This process; in a forked child another number. No system call where the
+ * system has a way without (Linux 4.14). */
+long evl_process_id(void);
+
 /* --- sockets ------------------------------------------------------------- */
 
-/* A non-blocking connection to Redis. Nothing here waits but evl_socket_wait,
- * and the look-up of a host name in evl_socket_tcp. Never raises SIGPIPE; the
- * descriptor is closed on exec. */
+/* A non-blocking connection to Redis. Nothing here waits but evl_socket_await,
+ * evl_socket_wait, and the look-up of a host name in evl_socket_tcp. Never
+ * raises SIGPIPE; the descriptor is closed on exec. */
 typedef struct evl_socket evl_socket;
 
 /* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is
@@ -310,12 +322,14 @@ int evl_socket_send(evl_socket *s, evl_request *r);
 /* Feeds what has come to the decoder. EVL_OK: some bytes.
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
-/* The same, where an answer is due and the caller would wait for it for so many
- * seconds: looks again and again for as long as spin says, and no longer than
- * these. Where that is not at all it returns EVL_AGAIN without a look. */
-int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin,
-                            double seconds);
-/* 1 where the peer has neither closed nor sent what nobody asked for. */
+/* The same, of an answer that is due: waits for it until `deadline`, a time of
+ * evl_now(). Looks again and again for as long as spin says, then sleeps. The
+ * wait may end early, with EVL_AGAIN: also when a signal came, so that the
+ * caller can look at it. Only for a socket that nobody else waits for. */
+int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
+                     double deadline);
+/* 1 where it can be used again: this process opened it, and the peer has
+ * neither closed it nor sent what nobody asked for. */
 int evl_socket_idle(const evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the
  * descriptor stays open until free. Call it only in the process that opened

@@ -10,6 +10,8 @@
  * and leaves the constructors in the module table at the top of the stack. */
 evl_request *evl_binding_check_request(lua_State *L, int index);
 evl_decoder *evl_binding_check_decoder(lua_State *L, int index);
+/* Pushes the type of the reply that the decoder holds; returns 1. */
+int evl_binding_push_type(lua_State *L, const evl_decoder *d);
 void evl_binding_open_request(lua_State *L);
 void evl_binding_open_decoder(lua_State *L);
 void evl_binding_open_socket(lua_State *L);

@@ -1,10 +1,5 @@
 /* The module eventlog.core: classes, and functions that need no object. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "lua_binding.h"
-
-#include <time.h>
-#include <unistd.h>
 
 /* --- what the classes share ---------------------------------------------- */
 
@@ -158,16 +153,13 @@ static int core_url(lua_State *L) {
 
 /* now() -> seconds on a clock that only goes forward */
 static int core_now(lua_State *L) {
-  struct timespec t;
-
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+  lua_pushnumber(L, (lua_Number)evl_now());
   return 1;
 }
 
 /* pid() -> this process */
 static int core_pid(lua_State *L) {
-  lua_pushinteger(L, getpid());
+  lua_pushinteger(L, (lua_Integer)evl_process_id());
   return 1;
 }
 

@@ -54,6 +54,11 @@ static evl_item first_item(const evl_decoder *d) {
   return item;
 }
 
+int evl_binding_push_type(lua_State *L, const evl_decoder *d) {
+  lua_pushstring(L, evl_item_type_name(first_item(d).type));
+  return 1;
+}
+
 /* decoder:next() -> the next reply's type ("nil", "string", "status", "error",
  * "integer", "array"); false where more bytes are needed; or nil,
  * kind, why. The methods below read that reply. */
@@ -63,8 +68,7 @@ static int decoder_next(lua_State *L) {
 
   if (status != EVL_OK)
     return evl_binding_push_status(L, status, evl_decoder_error(d));
-  lua_pushstring(L, evl_item_type_name(first_item(d).type));
-  return 1;
+  return evl_binding_push_type(L, d);
 }
 
 /* decoder:empty() -> whether no byte is left that next() has not given */
@@ -73,10 +77,26 @@ static int decoder_empty(lua_State *L) {
   return 1;
 }
 
-/* decoder:trim(): drops the reply and gives its memory back */
+/* decoder:skip_statuses(most) -> how many replies it passed over: those behind
+ * the one at hand that are statuses, as far as they are there */
+static int decoder_skip_statuses(lua_State *L) {
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
+  lua_Integer most = luaL_checkinteger(L, 2);
+  size_t skipped = most > 0 ? evl_decoder_skip_statuses(d, (size_t)most) : 0;
+
+  lua_pushinteger(L, (lua_Integer)skipped);
+  return 1;
+}
+
+/* decoder:trim() -> whether no byte was left: then it drops the reply, and
+ * gives its memory back */
 static int decoder_trim(lua_State *L) {
-  evl_decoder_trim(evl_binding_check_decoder(L, 1));
-  return 0;
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
+  int empty = evl_decoder_empty(d);
+
+  evl_decoder_trim(d);
+  lua_pushboolean(L, empty);
+  return 1;
 }
 
 /* decoder:value() -> the reply, a string or an integer; else nil */
@@ -92,6 +112,18 @@ static int decoder_value(lua_State *L) {
     return 1;
   default: return 0;
   }
+}
+
+/* decoder:id() -> the reply, an entry's id; else nil */
+static int decoder_id(lua_State *L) {
+  evl_item item = first_item(evl_binding_check_decoder(L, 1));
+  evl_id id;
+
+  if (item.type != EVL_ITEM_STRING ||
+      evl_id_parse(item.string, item.len, &id) != EVL_OK)
+    return 0;
+  lua_pushlstring(L, item.string, item.len);
+  return 1;
 }
 
 static int wrong_shape(lua_State *L) {
@@ -285,7 +317,9 @@ void evl_binding_open_decoder(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"feed", decoder_feed},
       {"next", decoder_next},
+      {"skip_statuses", decoder_skip_statuses},
       {"trim", decoder_trim},
+      {"id", decoder_id},
       {"value", decoder_value},
       {"length", decoder_length},
       {"page", decoder_page},

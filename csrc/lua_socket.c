@@ -75,45 +75,52 @@ static int socket_finish(lua_State *L) {
   return evl_binding_push_status(L, status, why);
 }
 
-/* socket:send(request) -> true: some of it, or all, is sent; false: wait until
- * it can be written; or nil, kind, why */
+/* socket:send(request) -> true: some of it, or all, is sent, and so many bytes
+ * are left; false: wait until it can be written; or nil, kind, why */
 static int socket_send(lua_State *L) {
   lua_socket *self = check(L);
   evl_request *r = evl_binding_check_request(L, 2);
+  size_t left;
+  int status;
 
   if (self->socket == NULL) return push_closed(L);
-  return evl_binding_push_status(L, evl_socket_send(self->socket, r), NULL);
+  status = evl_socket_send(self->socket, r);
+  if (status != EVL_OK) return evl_binding_push_status(L, status, NULL);
+  evl_request_bytes(r, &left);
+  lua_pushboolean(L, 1);
+  lua_pushinteger(L, (lua_Integer)left);
+  return 2;
 }
 
-/* socket:receive(decoder) -> true: it was fed; false: nothing has come; or nil,
- * kind, why */
-static int socket_receive(lua_State *L) {
-  lua_socket *self = check(L);
-  evl_decoder *d = evl_binding_check_decoder(L, 2);
-
-  if (self->socket == NULL) return push_closed(L);
-  return evl_binding_push_status(L, evl_socket_receive(self->socket, d), NULL);
-}
-
-/* socket:set_spin(us): how long receive_soon() looks; negative: learned */
+/* socket:set_spin(us): how long reply() looks before it sleeps; negative:
+ * learned */
 static int socket_set_spin(lua_State *L) {
   evl_spin_init(&check(L)->spin, (long)luaL_checkinteger(L, 2));
   return 0;
 }
 
-/* socket:receive_soon(decoder, seconds): as receive(), of an answer that is due
- * and that the caller would wait for so long; looks for a while, or, where that
- * does not pay, not at all */
-static int socket_receive_soon(lua_State *L) {
+/* socket:reply(decoder [, deadline]) -> the next reply's type, as
+ * decoder:next() has it; true: some bytes of it came; false: none, wait until
+ * it can be read; or nil, kind, why. With a deadline, a time of now(), it waits
+ * itself, blocks, and false means: not by then, or a signal came. */
+static int socket_reply(lua_State *L) {
   lua_socket *self = check(L);
   evl_decoder *d = evl_binding_check_decoder(L, 2);
+  int came = 0, status = evl_decoder_next(d);
 
-  if (self->socket == NULL) return push_closed(L);
-  return evl_binding_push_status(
-      L,
-      evl_socket_receive_soon(self->socket, d, &self->spin,
-                              (double)luaL_checknumber(L, 3)),
-      evl_decoder_error(d));
+  if (status == EVL_AGAIN) {
+    if (self->socket == NULL) return push_closed(L);
+    if (lua_isnoneornil(L, 3))
+      status = evl_socket_receive(self->socket, d);
+    else
+      status = evl_socket_await(self->socket, d, &self->spin,
+                                (double)luaL_checknumber(L, 3));
+    came = status == EVL_OK;
+    if (came) status = evl_decoder_next(d);
+  }
+  if (status == EVL_OK) return evl_binding_push_type(L, d);
+  if (came && status == EVL_AGAIN) status = EVL_OK;
+  return evl_binding_push_status(L, status, evl_decoder_error(d));
 }
 
 /* socket:idle() -> whether it is open, and nothing has come unasked */
@@ -147,9 +154,8 @@ void evl_binding_open_socket(lua_State *L) {
       {"fd", socket_fd},
       {"finish", socket_finish},
       {"send", socket_send},
-      {"receive", socket_receive},
       {"set_spin", socket_set_spin},
-      {"receive_soon", socket_receive_soon},
+      {"reply", socket_reply},
       {"idle", socket_idle},
       {"shutdown", socket_shutdown},
       {"close", socket_close},

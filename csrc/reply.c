@@ -248,6 +248,15 @@ int evl_decoder_next(evl_decoder *d) {
   return status;
 }
 
+size_t evl_decoder_skip_statuses(evl_decoder *d, size_t most) {
+  size_t count = 0;
+
+  while (count < most && d->whole && d->at < d->in.len &&
+         d->in.bytes[d->at] == '+' && evl_decoder_next(d) == EVL_OK)
+    count++;
+  return count;
+}
+
 const char *evl_decoder_error(const evl_decoder *d) { return d->error; }
 
 int evl_decoder_empty(const evl_decoder *d) {

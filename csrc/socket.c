@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -29,6 +29,9 @@
 
 struct evl_socket {
   redisContext *context;
+  long owner;     /* the process that opened it */
+  double timeout; /* of a recv() that sleeps; negative: it never does */
+  double heard;   /* when bytes came last, as far as evl_socket_await knows */
 };
 
 static void explain(char *why, const char *text) {
@@ -64,6 +67,9 @@ static int adopt(int fd, evl_socket **out, char *why) {
     return EVL_ENOMEM;
   }
   s->context = context;
+  s->owner = evl_process_id();
+  s->timeout = -1;
+  s->heard = 0;
   *out = s;
   return EVL_OK;
 }
@@ -175,51 +181,99 @@ int evl_socket_send(evl_socket *s, evl_request *r) {
   ssize_t n;
 
   if (len == 0) return EVL_OK;
-  n = send(evl_socket_fd(s), bytes, len, MSG_NOSIGNAL);
+  n = send(evl_socket_fd(s), bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   evl_request_sent(r, (size_t)n);
   return EVL_OK;
 }
 
-int evl_socket_receive(evl_socket *s, evl_decoder *d) {
+static int receive(evl_socket *s, evl_decoder *d, int flags) {
   size_t len;
   char *room = evl_decoder_reserve(d, &len);
   ssize_t n;
 
   if (room == NULL) return evl_decoder_feed(d, "", 0); /* says why */
-  n = recv(evl_socket_fd(s), room, len, 0);
+  n = recv(evl_socket_fd(s), room, len, flags);
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   if (n == 0) return EVL_EEOF;
   evl_decoder_filled(d, (size_t)n);
   return EVL_OK;
 }
 
-static double now(void) {
-  struct timespec t;
-
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+int evl_socket_receive(evl_socket *s, evl_decoder *d) {
+  return receive(s, d, MSG_DONTWAIT);
 }
 
-int evl_socket_receive_soon(evl_socket *s, evl_decoder *d, evl_spin *spin,
-                            double seconds) {
-  long us = evl_spin_begin(spin);
-  double end;
+/* How much longer than asked a recv() may sleep, so that its time need not be
+ * set for each. */
+#define SLACK 0.01
+
+/* Lets recv() sleep for so many seconds: a system call less than poll() before
+ * it. Returns 0 where that cannot be. */
+static int let_sleep(evl_socket *s, double seconds) {
+  int fd = evl_socket_fd(s), flags;
+  struct timeval t;
+
+  if (seconds > 86400) seconds = 86400;
+  if (s->timeout >= seconds && s->timeout <= seconds + SLACK) return 1;
+  if (s->timeout < 0 && ((flags = fcntl(fd, F_GETFL)) < 0 ||
+                         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
+    return 0;
+  seconds += SLACK / 2; /* and never none at all, which would be for ever */
+  t.tv_sec = (time_t)seconds;
+  t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) != 0) return 0;
+  s->timeout = seconds;
+  return 1;
+}
+
+/* Looks until it has come, or `end`. */
+static int spin_until(evl_socket *s, evl_decoder *d, double end) {
   int status;
 
-  if (us <= 0) return EVL_AGAIN;
-  end = now() + (seconds < (double)us * 1e-6 ? seconds : (double)us * 1e-6);
   do
     status = evl_socket_receive(s, d);
-  while (status == EVL_AGAIN && now() < end);
-  evl_spin_end(spin, status != EVL_AGAIN);
+  while (status == EVL_AGAIN && evl_now() < end);
   return status;
 }
 
+static int heard(evl_socket *s, int status) {
+  if (status == EVL_OK) s->heard = evl_now();
+  return status;
+}
+
+int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
+                     double deadline) {
+  long us = evl_spin_begin(spin);
+  double left, began = evl_now();
+  int status;
+
+  if (us > 0) {
+    left = fmin(deadline - began, (double)us * 1e-6);
+    status = spin_until(s, d, began + left);
+    evl_spin_end(spin, status != EVL_AGAIN);
+    if (status != EVL_AGAIN) return heard(s, status);
+    began = evl_now();
+  }
+  left = deadline - began;
+  if (left <= 0) return us > 0 ? EVL_AGAIN : evl_socket_receive(s, d);
+  if (let_sleep(s, left)) return heard(s, receive(s, d, 0));
+  (void)evl_socket_wait(evl_socket_fd(s), 'r', left);
+  return evl_socket_receive(s, d);
+}
+
+/* Seconds after an answer in which nobody can have learned that the server has
+ * closed the connection since: telling him takes a round trip. A system call
+ * less for who adds one entry behind the other. */
+#define ROUND_TRIP 5e-6
+
 int evl_socket_idle(const evl_socket *s) {
   char byte;
-  ssize_t n = recv(evl_socket_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  ssize_t n;
 
+  if (s->owner != evl_process_id()) return 0;
+  if (evl_now() - s->heard < ROUND_TRIP) return 1;
+  n = recv(evl_socket_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && would_block(errno);
 }
 

@@ -35,6 +35,7 @@ build = {
         "csrc/request.c",
         "csrc/socket.c",
         "csrc/spin.c",
+        "csrc/system.c",
         "csrc/timer.c",
         "csrc/url.c",
         "csrc/value.c",

@@ -27,10 +27,12 @@ local COLLECTED = [[
     local socket, request, decoder = assert(core.unix(path)), core.request(), core.decoder()
     request:command(...)
     assert(socket:send(request))
+    local kind
     repeat
       core.wait(socket:fd(), "r")
-      assert(socket:receive(decoder) ~= nil)
-    until decoder:next()
+      kind = socket:reply(decoder)
+      assert(kind ~= nil)
+    until type(kind) == "string"
     socket:close()
   end
 ]]

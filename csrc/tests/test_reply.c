@@ -1036,6 +1036,32 @@ static void entries_are_read_inside_a_reply(void **state) {
   evl_decoder_free(d);
 }
 
+/* What MULTI and QUEUED answer is passed over, as far as it is there. */
+static void statuses_are_skipped(void **state) {
+  evl_decoder *d = evl_decoder_new();
+
+  (void)state;
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 0);
+  evl_decoder_feed(d, LIT("+OK\r\n+QUEUED\r\n+QUEUED\r\n:1\r\n+A\r\n+B"));
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  assert_int_equal(evl_decoder_skip_statuses(d, 1), 1);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 1);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 0);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  assert_int_equal(evl_decoder_skip_statuses(d, 0), 0);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 1);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 0); /* half of one */
+  evl_decoder_feed(d, LIT("\r\n"));
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  assert_int_equal(evl_decoder_empty(d), 1);
+  evl_decoder_feed(d, LIT("+C\r\n!"));
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 1);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 0);
+  assert_int_equal(evl_decoder_next(d), EVL_EPROTOCOL);
+  assert_int_equal(evl_decoder_skip_statuses(d, 9), 0);
+  evl_decoder_free(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_one_has_nothing),
@@ -1064,6 +1090,7 @@ int main(void) {
       cmocka_unit_test(other_shapes_are_refused),
       cmocka_unit_test(a_replys_end_is_no_entry),
       cmocka_unit_test(entries_are_read_inside_a_reply),
+      cmocka_unit_test(statuses_are_skipped),
   };
   return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- the peer ------------------------------------------------------------ */
@@ -493,31 +494,90 @@ static void receives_a_part_at_a_time(peer *p) {
 }
 OVER_BOTH(receives_a_part_at_a_time)
 
-/* Without spinning it does not look; with it, it finds what is there, and gives
- * up where nothing comes. */
-static void receives_soon(peer *p) {
+static evl_spin spinning(long us) {
+  evl_spin spin;
+
+  evl_spin_init(&spin, us);
+  return spin;
+}
+
+/* Gives up at its time where nothing comes, whether it looks or sleeps; finds
+ * what comes, also meanwhile. */
+static void awaits(peer *p) {
   evl_socket *s = connect_to(p);
   evl_decoder *d = evl_decoder_new();
-  evl_spin off, on;
+  evl_spin spins[3];
+  size_t i;
 
-  evl_spin_init(&off, 0);
-  evl_spin_init(&on, 100);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_AGAIN);
-  evl_spin_init(&on, 1000000000); /* no longer than the caller would wait */
-  assert_int_equal(evl_socket_receive_soon(s, d, &on, 0.001), EVL_AGAIN);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on, -1), EVL_AGAIN);
-  say(p, LIT("+OK\r\n"));
-  wait_for_bytes(s);
-  assert_int_equal(evl_socket_receive_soon(s, d, &off, 1), EVL_AGAIN);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_OK);
-  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  spins[0] = spinning(0);
+  spins[1] = spinning(100);
+  spins[2] = spinning(1000000000);
+  for (i = 0; i < 3; i++) {
+    assert_int_equal(evl_socket_await(s, d, &spins[i], evl_now() - 1),
+                     EVL_AGAIN);
+    assert_int_equal(evl_socket_await(s, d, &spins[i], evl_now() + 0.02),
+                     EVL_AGAIN);
+    say(p, LIT("+OK\r\n"));
+    assert_int_equal(evl_socket_await(s, d, &spins[i], evl_now() + 10), EVL_OK);
+    assert_int_equal(evl_decoder_next(d), EVL_OK);
+    say(p, LIT("+OK\r\n"));
+    wait_for_bytes(s);
+    assert_int_equal(evl_socket_await(s, d, &spins[i], evl_now() - 1), EVL_OK);
+    assert_int_equal(evl_decoder_next(d), EVL_OK);
+    assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN); /* does not block */
+  }
   hang_up(p);
-  wait_for_bytes(s);
-  assert_int_equal(evl_socket_receive_soon(s, d, &on, 1), EVL_EEOF);
+  for (i = 0; i < 3; i++)
+    assert_int_equal(evl_socket_await(s, d, &spins[i], evl_now() + 10),
+                     EVL_EEOF);
   evl_decoder_free(d);
   evl_socket_free(s);
 }
-OVER_BOTH(receives_soon)
+OVER_BOTH(awaits)
+
+static void do_nothing(int signal) { (void)signal; }
+
+/* A signal ends the wait, whatever its handler's flags are. */
+static void awaits_signals(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_spin off = spinning(0);
+  struct sigaction action, before;
+  struct itimerval soon;
+
+  memset(&action, 0, sizeof action);
+  action.sa_handler = do_nothing;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, &before);
+  memset(&soon, 0, sizeof soon);
+  soon.it_value.tv_usec = soon.it_interval.tv_usec = 50000;
+  setitimer(ITIMER_REAL, &soon, NULL);
+  assert_int_equal(evl_socket_await(s, d, &off, evl_now() + 100000), EVL_AGAIN);
+  memset(&soon, 0, sizeof soon);
+  setitimer(ITIMER_REAL, &soon, NULL);
+  sigaction(SIGALRM, &before, NULL);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(awaits_signals)
+
+/* A child must not use what its parent has opened. */
+static void is_not_a_childs(peer *p) {
+  evl_socket *s = connect_to(p);
+  int status;
+  pid_t child;
+
+  assert_true(evl_socket_idle(s));
+  assert_int_equal(evl_process_id(), getpid());
+  child = fork();
+  if (child == 0)
+    _exit(evl_socket_idle(s) ? 1 : evl_process_id() == getpid() ? 0 : 2);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_true(evl_socket_idle(s));
+  evl_socket_free(s);
+}
+OVER_BOTH(is_not_a_childs)
 
 /* What came before the end is still read. */
 static void receives_the_end(peer *p) {
@@ -697,7 +757,9 @@ int main(void) {
       BOTH(sends_to_nobody),
       BOTH(receives_in_pieces),
       BOTH(receives_a_part_at_a_time),
-      BOTH(receives_soon),
+      BOTH(awaits),
+      BOTH(awaits_signals),
+      BOTH(is_not_a_childs),
       BOTH(receives_the_end),
       BOTH(receives_a_reset),
       BOTH(receives_no_more_after_nonsense),

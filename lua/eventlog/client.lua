@@ -146,6 +146,7 @@ end
 function Client:acquire(log)
   local connection, err = self:checkout()
   if not connection then return nil, err end
+  if connection.reused then return connection end -- it was established before
   local ok
   ok, err = self:establish(connection, log)
   if ok then return connection end
@@ -165,7 +166,6 @@ function Client:release(connection, log)
   elseif self.driver.has_pool then
     connection:keep(pool_size)
   elseif #self.idle < pool_size then
-    connection.decoder:trim()
     self.idle[#self.idle + 1] = connection
   else
     connection:close()

@@ -65,30 +65,41 @@ local function expect_within(self, seconds)
   self.stall_at = core.now() + seconds
 end
 
---- Calls a transport's method until it is done, the caller's deadline passes
---- (nil, TIMEOUT), or the peer has not moved for too long. Waits may end early,
---- so only the clock counts.
-local function move(self, method, argument, deadline, stalled, seconds)
+--- When a wait has to end: at the caller's deadline, if there is one, or when the
+--- peer has not moved for too long.
+local function limit_of(self, deadline)
   local stall_at = self.stall_at
-  local limit = deadline and deadline < stall_at and deadline or stall_at
-  local transport = self.transport
+  return deadline and deadline < stall_at and deadline or stall_at
+end
+
+--- A wait has ended, perhaps early: returns nil, err where it had to, else true.
+local function keep_waiting(self, limit, stalled, seconds)
+  local now = core.now()
+  if now >= self.stall_at then
+    return fail(self, "connection", string.format(stalled, seconds))
+  end
+  if now >= limit then return nil, TIMEOUT end
+  return true
+end
+
+--- Connects or sends, by that method of the transport: until it is done, or its
+--- wait has to end.
+local function move(self, method, argument, deadline, stalled, seconds)
+  local transport, limit = self.transport, limit_of(self, deadline)
   while true do
     local done, kind, why
     if argument then
-      done, kind, why = transport[method](transport, argument, limit, stall_at)
+      done, kind, why = transport[method](transport, argument, limit, self.stall_at)
     else
-      done, kind, why = transport[method](transport, limit, stall_at)
+      done, kind, why = transport[method](transport, limit, self.stall_at)
     end
     -- Somebody may have closed it while we waited: only now may the descriptor
     -- go.
     if self.aborted then return fail(self, "closed", "closed") end
     if done then return true end
     if done == nil then return fail(self, kind, why) end
-    local now = core.now()
-    if now >= stall_at then
-      return fail(self, "connection", string.format(stalled, seconds))
-    end
-    if now >= limit then return nil, TIMEOUT end
+    local ok, err = keep_waiting(self, limit, stalled, seconds)
+    if not ok then return nil, err end
   end
 end
 
@@ -183,14 +194,13 @@ end
 ---@param patience number seconds
 function Connection:send(request, replies, patience)
   if self.state == "closed" then return fail(self) end
-  self.request = request
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
-  expect_within(self, self.patience)
-  self.granted = self.stall_at
-  local done, kind, why = self.transport:send(request, 0, self.stall_at)
-  if done == nil then return fail(self, kind, why) end
-  if request:size() == 0 then self.request = nil end
+  local stall_at = core.now() + self.patience
+  self.stall_at, self.granted = stall_at, stall_at
+  local done, left, why = self.transport:send(request, 0, stall_at)
+  if done == nil then return fail(self, left, why) end
+  self.request = left ~= 0 and request or nil
   return true
 end
 
@@ -216,21 +226,38 @@ function Connection:reply(deadline)
     local ok, err = flush(self, deadline)
     if not ok then return nil, err end
   end
-  local decoder = self.decoder
+  local decoder, transport = self.decoder, self.transport
   while true do
-    local kind, failure, why = decoder:next()
-    if kind then
-      self.owed = self.owed - 1
-      self.answered = true
-      return kind
-    end
+    local limit = limit_of(self, deadline)
+    local kind, failure, why = transport:reply(decoder, limit)
+    if self.aborted then return fail(self, "closed", "closed") end
     if kind == nil then return fail(self, failure, why) end
-    local ok, err = move(self, "receive", decoder, deadline,
-      "no answer for %g s", self.settings.timeout)
-    if not ok then return nil, err end
-    -- Not less than was granted: what came may answer an older request.
-    self.stall_at = math.max(core.now() + self.settings.timeout, self.granted)
+    if kind then
+      local whole = kind ~= true
+      if whole then
+        self.owed = self.owed - 1
+        self.answered = true
+      end
+      if self.owed > 0 then
+        -- Not less than was granted: what came may answer an older request.
+        self.stall_at = math.max(core.now() + self.settings.timeout, self.granted)
+      end
+      if whole then return kind end
+    else
+      local ok, err = keep_waiting(self, limit, "no answer for %g s",
+        self.settings.timeout)
+      if not ok then return nil, err end
+    end
   end
+end
+
+--- Passes over the replies that come next and are statuses, as far as they are
+--- there, and at most so many. Returns how many.
+---@param most integer
+function Connection:skip_statuses(most)
+  local skipped = self.decoder:skip_statuses(most)
+  self.owed = self.owed - skipped
+  return skipped
 end
 
 --- The decoder found that a reply is not what the command answers.
@@ -238,16 +265,17 @@ function Connection:reject(kind, why)
   return fail(self, kind, why)
 end
 
---- Whether it may wait in a pool: nothing is owed, nothing came unasked.
+--- Whether it may wait in a pool: nothing is owed, nothing came unasked. Gives
+--- back what memory it can.
 function Connection:is_clean()
-  return self.state == "ready" and not self.aborted and self.owed == 0 and
-    not self.request and self.decoder:empty()
+  return self.state == "ready" and self.owed == 0 and not self.aborted and
+    not self.request and self.decoder:trim()
 end
 
 --- Whether one from the pool can be used: it was left clean, the server has
 --- not closed it meanwhile, and no parent process opened it.
 function Connection:is_alive()
-  return not self:is_foreign() and self.transport:idle()
+  return self.transport:idle()
 end
 
 function Connection:is_established()

@@ -8,13 +8,14 @@
 --- long: for a transport that cannot go on with half a connect or send.
 ---
 ---   transport:connect(deadline, give_up)       -> true | false | nil, kind, why
----   transport:send(request, deadline, give_up) -> true | false | nil, kind, why
----     true: some of it, or all, as request:size() tells
----   transport:receive(decoder, deadline)       -> true | false | nil, kind, why
----     true: the decoder was fed some bytes
+---   transport:send(request, deadline, give_up) -> true, left | false | nil, kind, why
+---     true: some of it, or all; so many bytes are left
+---   transport:reply(decoder, deadline) -> type | true | false | nil, kind, why
+---     the next reply's type; true: some bytes of it came
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
----   transport:idle()      whether it is open and nothing came unasked
+---   transport:idle()      whether it can be used again: it is ours and not a parent
+---                         process's, open, and nothing came unasked
 ---   transport:sleep(seconds) before connect(); may end early
 ---   transport:shutdown()  wakes whoever waits in one of these
 ---   transport:close()     idempotent
@@ -28,14 +29,16 @@ Transport.__name = "eventlog.FdTransport"
 local M = {}
 
 ---@param settings table where to: path, or host and port
----@param wait fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
+---@param wait? fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
+---  nil: blocks
 ---@param before_close fun(fd: integer)? for a scheduler that must be told
----@param spin integer? µs that it may look for an answer before it waits;
----  negative: as long as that pays; nil: where others have work to do meanwhile
+---@param spin integer? µs that one who blocks looks for an answer before he sleeps;
+---  negative: as long as that pays
 function M.new(settings, wait, before_close, spin)
   return setmetatable({
     settings = settings,
-    wait = wait,
+    wait = wait or core.wait,
+    blocks = not wait,
     before_close = before_close,
     spin = spin,
     socket = nil, -- until connect()
@@ -49,7 +52,7 @@ local function repeat_until(self, method, argument, mode, deadline)
     local socket = self.socket
     if not socket then return nil, "closed", "closed" end
     local done, kind, why = socket[method](socket, argument)
-    if done or done == nil then return done, kind, why end
+    if done ~= false then return done, kind, why end
     local left = deadline - core.now()
     if left <= 0 then return false end
     self.wait(socket:fd(), mode, left)
@@ -94,15 +97,13 @@ function Transport:send(request, deadline)
   return repeat_until(self, "send", request, "w", deadline)
 end
 
-function Transport:receive(decoder, deadline)
-  local left = self.spin and self.socket and deadline - core.now()
-  if left and left > 0 then
-    local done, kind, why = self.socket:receive_soon(decoder, left)
-    if done or done == nil then return done, kind, why end
-    left = deadline - core.now()
-    if left > 0 then self.wait(self.socket:fd(), "r", left) end
+function Transport:reply(decoder, deadline)
+  if not self.blocks then
+    return repeat_until(self, "reply", decoder, "r", deadline)
   end
-  return repeat_until(self, "receive", decoder, "r", deadline)
+  local socket = self.socket
+  if not socket then return nil, "closed", "closed" end
+  return socket:reply(decoder, deadline)
 end
 
 function Transport:is_reused() -- luacheck: no self

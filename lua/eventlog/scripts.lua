@@ -38,25 +38,22 @@ M.MAX_FIELDS = 3900
 --- ARGV: the highest sequence number that leaves enough of them.
 M.guard = {
   body = [[
-local info, last = redis.pcall('XINFO', 'STREAM', KEYS[1]), ''
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' then last = info[i + 1] end
-end
-local top = '18446744073709551615'
-local seq = string.match(last, '^' .. top .. '%-(%d+)$')
-if seq and #seq == 20 and seq > ARGV[1] then
-  redis.call('XGROUP', 'CREATE', KEYS[1], 'eventlog:guard', last)
-  redis.call('XSETID', KEYS[1], top .. '-' .. top)
+  if info[i] == 'last-generated-id' then
+    local last, top = info[i + 1], '18446744073709551615-'
+    if #last == 41 and last > top .. ARGV[1] then
+      redis.call('XGROUP', 'CREATE', KEYS[1], 'eventlog:guard', last)
+      redis.call('XSETID', KEYS[1], top .. '18446744073709551615')
+    end
+    break
+  end
 end
 return 'ok']],
 }
 
---- Closes a unit: gives back the ids that guard used up, or else sets the TTL;
---- does nothing to a key that is no stream. Where the TTL cannot be set (a user
---- may be denied PEXPIRE), takes the unit out again and answers the error.
---- ARGV: the TTL in ms, 0: none; how many entries the unit has.
-M.settle = {
-  body = [=[
+-- Both settles begin with it: gives back the ids that guard used up.
+local give_back = [=[
 local log, groups = KEYS[1], redis.pcall('XINFO', 'GROUPS', KEYS[1])
 for _, group in ipairs(groups) do
   local of = {}
@@ -67,7 +64,17 @@ for _, group in ipairs(groups) do
     return 'ok'
   end
 end
-if ARGV[1] == '0' then return 'ok' end
+]=]
+
+--- Closes a unit of a log without a TTL.
+M.settle = { body = give_back .. "return 'ok'" }
+
+--- Closes a unit of a log with one: gives back ids, or else sets the TTL; does
+--- nothing to a key that is no stream. Where the TTL cannot be set (a user may be
+--- denied PEXPIRE), takes the unit out again and answers the error.
+--- ARGV: the TTL in ms; how many entries the unit has.
+M.settle_with_ttl = {
+  body = give_back .. [=[
 local unit = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', ARGV[2])
 if unit.err then
   if string.find(unit.err, 'WRONGTYPE', 1, true) then return 'ok' end

@@ -45,17 +45,25 @@ end
 
 function Transport:send(request, _, give_up)
   local bytes = request:bytes()
-  if bytes == "" then return true end
+  if bytes == "" then return true, 0 end
   local ok, why = self.stream:send(bytes, left(give_up))
   if not ok then return lost(why) end
   request:sent(#bytes)
-  return true
+  return true, 0
 end
 
-function Transport:receive(decoder, deadline)
-  local bytes, why = self.stream:receive(
-    math.min(left(deadline), self.slice or math.huge))
-  if bytes then return decoder:feed(bytes) end
+function Transport:reply(decoder, deadline)
+  local kind, failure, why = decoder:next()
+  if kind ~= false then return kind, failure, why end
+  local bytes
+  bytes, why = self.stream:receive(math.min(left(deadline), self.slice or math.huge))
+  if bytes then
+    local ok
+    ok, failure, why = decoder:feed(bytes)
+    if not ok then return nil, failure, why end
+    kind, failure, why = decoder:next()
+    return kind == false or kind, failure, why
+  end
   if why == "timeout" then return false end
   return lost(why)
 end

@@ -61,8 +61,8 @@ end
 -- what reads the last of them; or nil, message where an entry is bad.
 
 local function take_id(decoder, kind)
-  local id = kind == "string" and decoder:value()
-  if id and core.id(id) then return { id } end
+  local id = kind == "string" and decoder:id()
+  if id then return { id } end
   return nil, "protocol", "the reply is not XADD's"
 end
 
@@ -101,8 +101,11 @@ local function encode_unit(self, request, entries, n)
   request:command("EVAL", scripts.guard.body, 1, self.name, last_seq_before(n))
   local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
   if not ok then return nil, message end
-  request:command("EVAL", scripts.settle.body, 1, self.name,
-    self.ttl_ms or 0, n)
+  if self.ttl_ms then
+    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, self.ttl_ms, n)
+  else
+    request:command("EVAL", scripts.settle.body, 1, self.name)
+  end
   request:command("EXEC")
   return n + 4, take_ids
 end
@@ -129,7 +132,9 @@ local function exchange(connection, request, replies, take, n)
   if not ok then return failed(err, "none") end
   local first_error, landed
   local kind
-  for i = 1, replies do
+  local i = 0
+  repeat
+    i = i + 1
     kind, err = connection:reply()
     if not kind then
       return failed(err, request:size() > 0 and "none" or "unknown")
@@ -139,7 +144,10 @@ local function exchange(connection, request, replies, take, n)
     elseif kind == "string" and i > 2 and i <= n + 2 then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
-  end
+    if i < replies - 1 then -- MULTI's OK, QUEUED
+      i = i + connection:skip_statuses(replies - 1 - i)
+    end
+  until i == replies
   if first_error then
     err = Error.from_add(first_error)
     if landed then err.outcome = "unknown" end

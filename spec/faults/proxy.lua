@@ -37,10 +37,10 @@ local function call(self, ...)
   while request:size() > 0 do assert(socket:send(request) ~= nil) end
   local give_up = core.now() + SECONDS
   while true do
-    local kind = decoder:next()
-    if kind then break end
     core.wait(socket:fd(), "r", 1)
-    assert(socket:receive(decoder) ~= nil, "the proxy has gone")
+    local kind = socket:reply(decoder)
+    if type(kind) == "string" then break end
+    assert(kind ~= nil, "the proxy has gone")
     if core.now() > give_up then error("the proxy does not answer: " .. (...), 3) end
   end
   local answer = decoder:value()

@@ -98,12 +98,12 @@ function Server:call(...)
     assert(socket:send(request) ~= nil)
     core.wait(socket:fd(), "w")
   end
-  local kind = decoder:next()
-  while kind == false do
+  local kind
+  repeat
     core.wait(socket:fd(), "r")
-    assert(socket:receive(decoder) ~= nil)
-    kind = decoder:next()
-  end
+    kind = socket:reply(decoder)
+    assert(kind ~= nil)
+  until type(kind) == "string"
   if kind == "error" then error(decoder:value(), 2) end
   return (decoder:value())
 end

@@ -1,14 +1,13 @@
---- Waits with poll(), and so blocks the process. A signal ends a wait early:
---- Lua then runs its hook (Ctrl-C) before the transport waits again. Nobody else
---- has work to do meanwhile, so that it may spin.
+--- Blocks the process while it waits. A signal ends a wait early: Lua then runs
+--- its hook (Ctrl-C) before the transport waits again. Nobody else has work to do
+--- meanwhile, so that it may spin.
 
-local core = require "eventlog.core"
 local fd_transport = require "eventlog.fd_transport"
 
 local M = {}
 
 function M.open(settings)
-  return fd_transport.new(settings, core.wait, nil, settings.spin or -1)
+  return fd_transport.new(settings, nil, nil, settings.spin or -1)
 end
 
 return M
