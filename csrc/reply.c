@@ -46,8 +46,8 @@ static inline const char *no_item(int reason, int *status) {
 }
 
 /* "<number>\r\n" */
-static inline const char *read_number(const char *p, const char *end,
-                                      int64_t *number, int *status) {
+static const char *read_any_number(const char *p, const char *end,
+                                   int64_t *number, int *status) {
   int negative = p < end && *p == '-';
   const char *digits = p += negative;
   uint64_t n = 0;
@@ -65,6 +65,24 @@ static inline const char *read_number(const char *p, const char *end,
   return p + 2;
 }
 
+/* The digit's value; more than 9 where it is none. */
+static inline unsigned digit(char c) { return (unsigned)c - '0'; }
+
+/* "<number>\r\n". Most have one digit or two. */
+static inline const char *read_number(const char *p, const char *end,
+                                      int64_t *number, int *status) {
+  if (end - p >= 4 && digit(p[0]) <= 9) {
+    if (p[1] == '\r' && p[2] == '\n') {
+      *number = digit(p[0]);
+      return p + 3;
+    }
+    if (digit(p[1]) <= 9 && p[2] == '\r' && p[3] == '\n') {
+      *number = 10 * digit(p[0]) + digit(p[1]);
+      return p + 4;
+    }
+  }
+  return read_any_number(p, end, number, status);
+}
 /* A line, up to its "\r\n". */
 static const char *read_line(const char *p, const char *end, size_t *len,
                              int *status) {
