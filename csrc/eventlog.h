@@ -328,6 +328,8 @@ int evl_socket_receive(evl_socket *s, evl_decoder *d);
  * caller can look at it. Only for a socket that nobody else waits for. */
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      double deadline);
+/* When bytes came last, of evl_now(); 0: never. */
+double evl_socket_heard(const evl_socket *s);
 /* 1 where it can be used again: this process opened it, and the peer has
  * neither closed it nor sent what nobody asked for. */
 int evl_socket_idle(const evl_socket *s);

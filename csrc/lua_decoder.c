@@ -222,24 +222,29 @@ enum { NAMES = 32 };
 
 typedef struct names {
   int base;
+  size_t count;
   evl_item items[NAMES];
 } names;
 
-static void names_init(lua_State *L, names *known) {
-  int i;
+static void names_init(lua_State *L, names *known, size_t count) {
+  size_t i;
 
   known->base = lua_gettop(L) + 1;
-  for (i = 0; i < NAMES; i++) {
+  known->count = count;
+  for (i = 0; i < count; i++) {
     known->items[i].string = "";
     known->items[i].len = 0;
-    lua_pushliteral(L, "");
+    if (i == 0)
+      lua_pushliteral(L, "");
+    else
+      lua_pushvalue(L, known->base);
   }
 }
 
 /* Pushes the name of an entry's nth field. */
 static void push_name(lua_State *L, names *known, size_t n,
                       const evl_item *name) {
-  if (n >= NAMES) {
+  if (n >= known->count) {
     lua_pushlstring(L, name->string, name->len);
     return;
   }
@@ -300,7 +305,7 @@ static int decoder_entries(lua_State *L) {
   list = lua_gettop(L);
   at = lua_rawlen(L, list);
   luaL_checkstack(L, NAMES + 8, NULL);
-  names_init(L, &known);
+  names_init(L, &known, limit > 1 ? NAMES : 0); /* a lone one has none before */
   for (i = 0; i < skip; i++)
     if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK ||
         skip_fields(&cursor, fields) != EVL_OK)

@@ -123,6 +123,15 @@ static int socket_reply(lua_State *L) {
   return evl_binding_push_status(L, status, evl_decoder_error(d));
 }
 
+/* socket:heard() -> when bytes came last, of now() */
+static int socket_heard(lua_State *L) {
+  lua_socket *self = check(L);
+
+  lua_pushnumber(L,
+                 self->socket ? (lua_Number)evl_socket_heard(self->socket) : 0);
+  return 1;
+}
+
 /* socket:idle() -> whether it is open, and nothing has come unasked */
 static int socket_idle(lua_State *L) {
   lua_socket *self = check(L);
@@ -151,15 +160,11 @@ static int socket_wait(lua_State *L) {
 
 void evl_binding_open_socket(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"fd", socket_fd},
-      {"finish", socket_finish},
-      {"send", socket_send},
-      {"set_spin", socket_set_spin},
-      {"reply", socket_reply},
-      {"idle", socket_idle},
-      {"shutdown", socket_shutdown},
-      {"close", socket_close},
-      {NULL, NULL},
+      {"fd", socket_fd},       {"finish", socket_finish},
+      {"send", socket_send},   {"set_spin", socket_set_spin},
+      {"reply", socket_reply}, {"heard", socket_heard},
+      {"idle", socket_idle},   {"shutdown", socket_shutdown},
+      {"close", socket_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
       {"tcp", socket_tcp},   {"unix", socket_unix}, {"silent", socket_silent},

@@ -31,7 +31,7 @@ struct evl_socket {
   redisContext *context;
   long owner;     /* the process that opened it */
   double timeout; /* of a recv() that sleeps; negative: it never does */
-  double heard;   /* when bytes came last, as far as evl_socket_await knows */
+  double heard;   /* when bytes came last */
 };
 
 static void explain(char *why, const char *text) {
@@ -197,6 +197,7 @@ static int receive(evl_socket *s, evl_decoder *d, int flags) {
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   if (n == 0) return EVL_EEOF;
   evl_decoder_filled(d, (size_t)n);
+  s->heard = evl_now();
   return EVL_OK;
 }
 
@@ -237,11 +238,6 @@ static int spin_until(evl_socket *s, evl_decoder *d, double end) {
   return status;
 }
 
-static int heard(evl_socket *s, int status) {
-  if (status == EVL_OK) s->heard = evl_now();
-  return status;
-}
-
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      double deadline) {
   long us = evl_spin_begin(spin);
@@ -252,20 +248,22 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
     left = fmin(deadline - began, (double)us * 1e-6);
     status = spin_until(s, d, began + left);
     evl_spin_end(spin, status != EVL_AGAIN);
-    if (status != EVL_AGAIN) return heard(s, status);
+    if (status != EVL_AGAIN) return status;
     began = evl_now();
   }
   left = deadline - began;
   if (left <= 0) return us > 0 ? EVL_AGAIN : evl_socket_receive(s, d);
-  if (let_sleep(s, left)) return heard(s, receive(s, d, 0));
+  if (let_sleep(s, left)) return receive(s, d, 0);
   (void)evl_socket_wait(evl_socket_fd(s), 'r', left);
   return evl_socket_receive(s, d);
 }
 
 /* Seconds after an answer in which nobody can have learned that the server has
- * closed the connection since: telling him takes a round trip. A system call
+ * closed the connection since: that takes another round trip. A system call
  * less for who adds one entry behind the other. */
 #define ROUND_TRIP 5e-6
+
+double evl_socket_heard(const evl_socket *s) { return s->heard; }
 
 int evl_socket_idle(const evl_socket *s) {
   char byte;

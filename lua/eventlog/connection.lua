@@ -40,7 +40,6 @@ function M.new(transport, settings)
     owed = 0, -- replies
     stall_at = nil, -- when to give up unless something moves
     patience = 0, -- seconds that the server may take over the request
-    granted = 0, -- until when, of core.now()
     fresh = false, -- whether establish() has made it, and it is not told of
     reused = false, -- whether it came from a pool
     answered = false, -- whether a reply has come since then
@@ -65,41 +64,30 @@ local function expect_within(self, seconds)
   self.stall_at = core.now() + seconds
 end
 
---- When a wait has to end: at the caller's deadline, if there is one, or when the
---- peer has not moved for too long.
-local function limit_of(self, deadline)
-  local stall_at = self.stall_at
-  return deadline and deadline < stall_at and deadline or stall_at
-end
-
---- A wait has ended, perhaps early: returns nil, err where it had to, else true.
-local function keep_waiting(self, limit, stalled, seconds)
-  local now = core.now()
-  if now >= self.stall_at then
-    return fail(self, "connection", string.format(stalled, seconds))
-  end
-  if now >= limit then return nil, TIMEOUT end
-  return true
-end
-
---- Connects or sends, by that method of the transport: until it is done, or its
---- wait has to end.
+--- Connects or sends, by that method of the transport: until it is done, the
+--- caller's deadline passes (nil, TIMEOUT), or the peer has not moved for too
+--- long. Waits may end early, so only the clock counts.
 local function move(self, method, argument, deadline, stalled, seconds)
-  local transport, limit = self.transport, limit_of(self, deadline)
+  local stall_at = self.stall_at
+  local limit = deadline and deadline < stall_at and deadline or stall_at
+  local transport = self.transport
   while true do
     local done, kind, why
     if argument then
-      done, kind, why = transport[method](transport, argument, limit, self.stall_at)
+      done, kind, why = transport[method](transport, argument, limit, stall_at)
     else
-      done, kind, why = transport[method](transport, limit, self.stall_at)
+      done, kind, why = transport[method](transport, limit, stall_at)
     end
     -- Somebody may have closed it while we waited: only now may the descriptor
     -- go.
     if self.aborted then return fail(self, "closed", "closed") end
     if done then return true end
     if done == nil then return fail(self, kind, why) end
-    local ok, err = keep_waiting(self, limit, stalled, seconds)
-    if not ok then return nil, err end
+    local now = core.now()
+    if now >= stall_at then
+      return fail(self, "connection", string.format(stalled, seconds))
+    end
+    if now >= limit then return nil, TIMEOUT end
   end
 end
 
@@ -197,7 +185,7 @@ function Connection:send(request, replies, patience)
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
   local stall_at = core.now() + self.patience
-  self.stall_at, self.granted = stall_at, stall_at
+  self.stall_at = stall_at
   local done, left, why = self.transport:send(request, 0, stall_at)
   if done == nil then return fail(self, left, why) end
   self.request = left ~= 0 and request or nil
@@ -228,25 +216,26 @@ function Connection:reply(deadline)
   end
   local decoder, transport = self.decoder, self.transport
   while true do
-    local limit = limit_of(self, deadline)
+    local stall_at = self.stall_at
+    local limit = deadline and deadline < stall_at and deadline or stall_at
     local kind, failure, why = transport:reply(decoder, limit)
     if self.aborted then return fail(self, "closed", "closed") end
     if kind == nil then return fail(self, failure, why) end
-    if kind then
-      local whole = kind ~= true
-      if whole then
-        self.owed = self.owed - 1
-        self.answered = true
+    if kind and kind ~= true then
+      self.owed = self.owed - 1
+      self.answered = true
+      return kind
+    end
+    if not kind then
+      local now, timeout = core.now(), self.settings.timeout
+      if now >= stall_at then
+        -- Later, where something has come meanwhile.
+        self.stall_at = math.max(transport:heard() + timeout, stall_at)
+        if now >= self.stall_at then
+          return fail(self, "connection", string.format("no answer for %g s", timeout))
+        end
       end
-      if self.owed > 0 then
-        -- Not less than was granted: what came may answer an older request.
-        self.stall_at = math.max(core.now() + self.settings.timeout, self.granted)
-      end
-      if whole then return kind end
-    else
-      local ok, err = keep_waiting(self, limit, "no answer for %g s",
-        self.settings.timeout)
-      if not ok then return nil, err end
+      if deadline and now >= deadline then return nil, TIMEOUT end
     end
   end
 end

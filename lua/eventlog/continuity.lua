@@ -135,21 +135,25 @@ local function find_gap(known, after, batch, state, last_index)
   return { after = after, before = batch[1].id, missed = missed }
 end
 
---- Judges a page.
+--- Counts on where the entry before a page of n is still there: nothing was lost.
+---@param known eventlog.Known is changed
+---@param n integer
+function M.count_on(known, n)
+  known.index = known.index and known.index + n
+  known.entry = true
+end
+
+--- Judges a page behind an entry that may be gone.
 ---@param known eventlog.Known up to `after`
 ---@param after string id that the page was asked for after
 ---@param batch table[] its entries, perhaps none
 ---@param more boolean whether the log had more than these
----@param state table|nil of parse(); nil: the entry `after` is still there
+---@param state table of parse()
 ---@return table verdict index, counted, entry: to be known of the batch's end;
 ---  gap; reset; restart: the page is to be dropped, and the log read from its
 ---  beginning
 function M.judge(known, after, batch, more, state)
-  local index = known.index
-  if not state then
-    return { index = index and index + #batch, counted = known.counted, entry = true }
-  end
-  local first = batch[1]
+  local index, first = known.index, batch[1]
   if not first then return judge_empty(known, after, state) end
 
   local trimmed = not state.first or compare(state.first, after) > 0

@@ -12,6 +12,7 @@
 ---     true: some of it, or all; so many bytes are left
 ---   transport:reply(decoder, deadline) -> type | true | false | nil, kind, why
 ---     the next reply's type; true: some bytes of it came
+---   transport:heard()     when bytes came last, of core.now()
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
 ---   transport:idle()      whether it can be used again: it is ours and not a parent
@@ -104,6 +105,10 @@ function Transport:reply(decoder, deadline)
   local socket = self.socket
   if not socket then return nil, "closed", "closed" end
   return socket:reply(decoder, deadline)
+end
+
+function Transport:heard()
+  return self.socket and self.socket:heard() or 0
 end
 
 function Transport:is_reused() -- luacheck: no self

@@ -174,6 +174,30 @@ local function interrupted(self)
   return why and Error.new("closed", why)
 end
 
+--- The connection works.
+local function note_answer(self)
+  self.was_answered = true
+  if self.retry then
+    self.retry = nil
+    self.client:note_up()
+  end
+end
+
+--- Takes replies until there is a batch, or something else has to be asked; or
+--- nil, err.
+local function converse(self, connection, limit)
+  local batch
+  repeat
+    local kind, err = connection:reply(limit)
+    if self.ended then return nil, self.ended end
+    if not kind then return nil, err end
+    batch, err = take(self, kind)
+    if err then return nil, err end
+    note_answer(self)
+  until batch or not self.stage
+  return batch
+end
+
 --- Goes on until there is a batch, or nil, err.
 local function advance(self, deadline)
   -- Who still catches up is let finish.
@@ -182,18 +206,10 @@ local function advance(self, deadline)
   if err then return nil, err end
   while true do
     local limit = slice_end(self, deadline)
-    local connection, kind, batch
+    local connection, batch
     connection, err = attach(self, limit)
-    if connection then kind, err = connection:reply(limit) end
+    if connection then batch, err = converse(self, connection, limit) end
     if self.ended then return nil, self.ended end -- on_event may close it
-    if kind then batch, err = take(self, kind) end
-    if kind and not err then
-      self.was_answered = true
-      if self.retry then
-        self.retry = nil
-        self.client:note_up()
-      end
-    end
     if batch then return batch end
     if err and err.kind == "timeout" then
       if limit == deadline then return nil, err end

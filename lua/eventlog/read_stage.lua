@@ -114,20 +114,23 @@ local function take_look(self, kind)
   local pending = self.pending
   self.pending = nil
   if not state then return look_closely(self, pending) end
-  if state == true then self.suspicious = false end
-  local batch = pending.batch
-  local verdict = continuity.judge(self.known, pending.after, batch,
-    pending.more, state ~= true and state or nil)
-  if verdict.restart then return start_over(self, verdict.reset, pending.asked) end
+  local batch, known = pending.batch, self.known
+  local gap, reset
+  if state == true then
+    self.suspicious = false
+    continuity.count_on(known, #batch)
+  else
+    local verdict = continuity.judge(known, pending.after, batch, pending.more, state)
+    if verdict.restart then return start_over(self, verdict.reset, pending.asked) end
+    known.index, known.counted = verdict.index, verdict.counted
+    known.entry = verdict.entry
+    gap, reset = verdict.gap, verdict.reset
+    known.first = not reset and known.first or state.first
+    -- The very entry that was to come first: nothing is missing before it.
+    if gap and batch[1].id == self.start.id then gap = nil end
+  end
   if not pending.asked then self.next_stage = M end
-  local known = self.known
-  known.index, known.counted = verdict.index, verdict.counted
-  known.entry = verdict.entry
-  if verdict.reset then known.first = nil end
-  known.first = known.first or state ~= true and state.first or
-    batch[1] and batch[1].id
-  -- The very entry that was to come first: nothing is missing before it.
-  if verdict.gap and batch[1].id == self.start.id then verdict.gap = nil end
+  known.first = known.first or batch[1] and batch[1].id
   -- Where it did not wait and nothing was there, that is the log's end: what
   -- was beyond the last batch has been deleted meanwhile.
   if #batch == 0 and pending.waited then return end
@@ -136,7 +139,6 @@ local function take_look(self, kind)
     batch.caught_up = true
     self.connection.decoder:trim() -- it may wait long for the next one
   end
-  local reset = verdict.reset
   if #batch > 0 then
     reset, self.reset = self.reset or reset, nil
   end
@@ -146,7 +148,7 @@ local function take_look(self, kind)
     batch, err = exchange.clamped(self, batch, clamped)
     if not batch then return nil, err end
   end
-  return exchange.report(self, batch, verdict.gap, reset)
+  return exchange.report(self, batch, gap, reset)
 end
 
 function M.take(self, kind)

@@ -25,7 +25,8 @@ local M = {}
 ---@param slice number? seconds: where nobody can wake who waits in the stream,
 ---  receive() returns so often, for the caller to look around
 function M.new(stream, slice)
-  return setmetatable({ stream = stream, slice = slice, open = true }, Transport)
+  return setmetatable({ stream = stream, slice = slice, open = true, heard_at = 0 },
+    Transport)
 end
 
 local function left(deadline)
@@ -58,6 +59,7 @@ function Transport:reply(decoder, deadline)
   local bytes
   bytes, why = self.stream:receive(math.min(left(deadline), self.slice or math.huge))
   if bytes then
+    self.heard_at = core.now()
     local ok
     ok, failure, why = decoder:feed(bytes)
     if not ok then return nil, failure, why end
@@ -70,6 +72,10 @@ end
 
 function Transport:sleep(seconds)
   self.stream:sleep(seconds)
+end
+
+function Transport:heard()
+  return self.heard_at
 end
 
 function Transport:is_reused()
