@@ -81,6 +81,24 @@ static inline double server_cpu(redisContext *c) {
   return s;
 }
 
+static inline int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Prints the median and the 99th percentile, in µs. */
+static inline void percentiles(double *times, size_t count) {
+  qsort(times, count, sizeof *times, ascending);
+  printf(" p50=%.1f p99=%.1f", times[count / 2] * 1e6,
+         times[count * 99 / 100] * 1e6);
+}
+
+static inline double *times_new(uint64_t count) {
+  double *times = calloc(count, sizeof *times);
+  if (!times) die("no memory");
+  return times;
+}
+
 /* XADD and its arguments, for one entry. */
 enum { XADD_ARGC = 3 + 2 * FIELDS };
 typedef struct xadd {

@@ -92,24 +92,6 @@ static void follow(redisContext *c, const char *key, uint64_t count) {
   stop(c, read_from_start(c, key, count));
 }
 
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Prints the median and the 99th percentile, in µs. */
-static void percentiles(double *times, size_t count) {
-  qsort(times, count, sizeof *times, ascending);
-  printf(" p50=%.1f p99=%.1f", times[count / 2] * 1e6,
-         times[count * 99 / 100] * 1e6);
-}
-
-static double *times_new(uint64_t count) {
-  double *times = calloc(count, sizeof *times);
-  if (!times) die("no memory");
-  return times;
-}
-
 static void tail_n_calls(redisContext *c, const char *key, double *times,
                          uint64_t calls) {
   for (uint64_t i = 0; i < calls; i++) {
