@@ -273,16 +273,15 @@ size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
  * In the caller's storage; do not touch the members. */
 typedef struct evl_spin {
   long us;
-  int adaptive, credit, pause;
+  int adaptive;
+  double usual;
 } evl_spin;
 
-/* us: microseconds, always so many; 0: never; negative: as long as it pays, and
- * never where this process has one processor only. */
 void evl_spin_init(evl_spin *s, long us);
 /* For how many microseconds to spin now: 0 for not at all. */
-long evl_spin_begin(evl_spin *s);
-/* Whether that brought anything. */
-void evl_spin_end(evl_spin *s, int paid);
+long evl_spin_begin(const evl_spin *s);
+/* How many microseconds the wait took, whether it span or not. */
+void evl_spin_end(evl_spin *s, double us);
 
 /* --- the system ---------------------------------------------------------- */
 
@@ -323,15 +322,19 @@ int evl_socket_send(evl_socket *s, evl_request *r);
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
 /* The same, of an answer that is due: waits for it until `deadline`, a time of
- * evl_now(). Looks again and again for as long as spin says, then sleeps. The
- * wait may end early, with EVL_AGAIN: also when a signal came, so that the
- * caller can look at it. Only for a socket that nobody else waits for. */
+ * evl_now(). Looks again and again for as long as spin says, then sleeps. Is
+ * not woken before `least` bytes are there, if it can help that, so that an
+ * answer that comes in pieces wakes nobody for the first one; 0 where that is
+ * unknown. The wait may end early, with EVL_AGAIN: also when a signal came, so
+ * that the caller can look at it. Only for a socket that nobody else waits for.
+ */
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
-                     double deadline);
+                     size_t least, double deadline);
 /* When bytes came last, of evl_now(); 0: never. */
 double evl_socket_heard(const evl_socket *s);
 /* 1 where it can be used again: this process opened it, and the peer has
- * neither closed it nor sent what nobody asked for. */
+ * neither closed it nor sent what nobody asked for (5 microseconds ago, or
+ * later). */
 int evl_socket_idle(const evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the
  * descriptor stays open until free. Call it only in the process that opened

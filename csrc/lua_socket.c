@@ -99,7 +99,7 @@ static int socket_set_spin(lua_State *L) {
   return 0;
 }
 
-/* socket:reply(decoder [, deadline]) -> the next reply's type, as
+/* socket:reply(decoder [, deadline [, least]]) -> the next reply's type, as
  * decoder:next() has it; true: some bytes of it came; false: none, wait until
  * it can be read; or nil, kind, why. With a deadline, a time of now(), it waits
  * itself, blocks, and false means: not by then, or a signal came. */
@@ -114,6 +114,7 @@ static int socket_reply(lua_State *L) {
       status = evl_socket_receive(self->socket, d);
     else
       status = evl_socket_await(self->socket, d, &self->spin,
+                                (size_t)luaL_optinteger(L, 4, 0),
                                 (double)luaL_checknumber(L, 3));
     came = status == EVL_OK;
     if (came) status = evl_decoder_next(d);

@@ -32,6 +32,7 @@ struct evl_socket {
   long owner;     /* the process that opened it */
   double timeout; /* of a recv() that sleeps; negative: it never does */
   double heard;   /* when bytes came last */
+  int lowest;     /* from how many bytes on a sleeper is woken */
 };
 
 static void explain(char *why, const char *text) {
@@ -70,6 +71,7 @@ static int adopt(int fd, evl_socket **out, char *why) {
   s->owner = evl_process_id();
   s->timeout = -1;
   s->heard = 0;
+  s->lowest = 1;
   *out = s;
   return EVL_OK;
 }
@@ -187,7 +189,8 @@ int evl_socket_send(evl_socket *s, evl_request *r) {
   return EVL_OK;
 }
 
-static int receive(evl_socket *s, evl_decoder *d, int flags) {
+/* Adds to *got how many bytes came. */
+static int receive(evl_socket *s, evl_decoder *d, int flags, size_t *got) {
   size_t len;
   char *room = evl_decoder_reserve(d, &len);
   ssize_t n;
@@ -197,13 +200,18 @@ static int receive(evl_socket *s, evl_decoder *d, int flags) {
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   if (n == 0) return EVL_EEOF;
   evl_decoder_filled(d, (size_t)n);
+  *got += (size_t)n;
   s->heard = evl_now();
   return EVL_OK;
 }
 
 int evl_socket_receive(evl_socket *s, evl_decoder *d) {
-  return receive(s, d, MSG_DONTWAIT);
+  size_t got = 0;
+
+  return receive(s, d, MSG_DONTWAIT, &got);
 }
+
+double evl_socket_heard(const evl_socket *s) { return s->heard; }
 
 /* How much longer than asked a recv() may sleep, so that its time need not be
  * set for each. */
@@ -228,42 +236,74 @@ static int let_sleep(evl_socket *s, double seconds) {
   return 1;
 }
 
-/* Looks until it has come, or `end`. */
-static int spin_until(evl_socket *s, evl_decoder *d, double end) {
+/* The most bytes that a sleeper is left alone for, and seconds. */
+enum { MOST_AWAITED = 64 * 1024 };
+#define LONGEST_HOLD 0.01
+
+/* From how many bytes on a sleeper is woken. */
+static void wake_from(evl_socket *s, size_t least) {
+  int lowest = (int)(least < 1              ? 1
+                     : least < MOST_AWAITED ? least
+                                            : MOST_AWAITED);
+
+  if (lowest != s->lowest &&
+      setsockopt(evl_socket_fd(s), SOL_SOCKET, SO_RCVLOWAT, &lowest,
+                 sizeof lowest) == 0)
+    s->lowest = lowest;
+}
+
+/* Looks until so many bytes have come, or until `end`. */
+static int look_for(evl_socket *s, evl_decoder *d, size_t least, double end,
+                    size_t *got) {
   int status;
 
   do
-    status = evl_socket_receive(s, d);
-  while (status == EVL_AGAIN && evl_now() < end);
+    status = receive(s, d, MSG_DONTWAIT, got);
+  while ((status == EVL_AGAIN || (status == EVL_OK && *got < least)) &&
+         evl_now() < end);
   return status;
 }
 
-int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
-                     double deadline) {
-  long us = evl_spin_begin(spin);
-  double left, began = evl_now();
-  int status;
+/* Sleeps until some have come; or so many, as long as that does not take too
+ * long: what goes wrong may be answered with less. */
+static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
+                     double deadline, size_t *got) {
+  double began = evl_now(), left = deadline - began;
+  int fd = evl_socket_fd(s), status;
 
-  if (us > 0) {
-    left = fmin(deadline - began, (double)us * 1e-6);
-    status = spin_until(s, d, began + left);
-    evl_spin_end(spin, status != EVL_AGAIN);
-    if (status != EVL_AGAIN) return status;
-    began = evl_now();
-  }
-  left = deadline - began;
-  if (left <= 0) return us > 0 ? EVL_AGAIN : evl_socket_receive(s, d);
-  if (let_sleep(s, left)) return receive(s, d, 0);
-  (void)evl_socket_wait(evl_socket_fd(s), 'r', left);
-  return evl_socket_receive(s, d);
+  if (left <= 0) return receive(s, d, MSG_DONTWAIT, got);
+  wake_from(s, least);
+  if (least <= 1 && let_sleep(s, left)) return receive(s, d, 0, got);
+  if (least > 1 && left > LONGEST_HOLD) left = LONGEST_HOLD;
+  (void)evl_socket_wait(fd, 'r', left);
+  status = receive(s, d, MSG_DONTWAIT, got);
+  if (status != EVL_AGAIN || evl_now() - began < left) return status;
+  return sleep_for(s, d, 1, deadline, got);
+}
+
+int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
+                     size_t least, double deadline) {
+  double began = evl_now(), end;
+  size_t got = 0;
+  int status = EVL_AGAIN;
+  long us;
+
+  if (deadline <= began) return receive(s, d, MSG_DONTWAIT, &got);
+  us = evl_spin_begin(spin);
+  end = fmin(deadline, began + (double)us * 1e-6);
+  if (us > 0) status = look_for(s, d, least, end, &got);
+  if (status == EVL_AGAIN || (status == EVL_OK && got < least))
+    status = sleep_for(s, d, got < least ? least - got : 1, deadline, &got);
+  /* An error comes again, behind what came before it. */
+  if (got > 0) status = EVL_OK;
+  evl_spin_end(spin, 1e6 * ((got > 0 ? s->heard : evl_now()) - began));
+  return status;
 }
 
 /* Seconds after an answer in which nobody can have learned that the server has
  * closed the connection since: that takes another round trip. A system call
  * less for who adds one entry behind the other. */
 #define ROUND_TRIP 5e-6
-
-double evl_socket_heard(const evl_socket *s) { return s->heard; }
 
 int evl_socket_idle(const evl_socket *s) {
   char byte;

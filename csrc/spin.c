@@ -1,19 +1,18 @@
-/* How long to look for an answer before sleeping. Waking up takes longer than
- * many an answer: who looks again and again for a few tens of microseconds has
- * it sooner. Where that does not pay (the server is far, or busy, or the waits
- * are long), it stops by itself, and tries again now and then. */
+/* How long to look for an answer before sleeping. To wake up takes longer than
+ * many an answer, and to wake somebody takes the server's time, too: who looks
+ * again and again has it sooner. How long a wait usually takes is learned;
+ * where that is long (the server is far, or busy, or what is awaited is
+ * somebody's next event), nobody spins. */
 #define _GNU_SOURCE
 #include "eventlog.h"
 
 #include <sched.h>
 #include <unistd.h>
 
-enum {
-  ADAPTIVE_US = 60, /* longer than a lone add takes on loopback */
-  FULL_CREDIT = 16, /* of one for each spin that paid */
-  FAILURE_COST = 8, /* how much of it one that did not pay takes */
-  PAUSE = 64        /* waits without a spin, where no credit is left */
-};
+/* Microseconds. A unit of 100 entries takes about 200 on loopback. */
+#define LONGEST_SPIN 250.0
+/* What a longer wait counts, so that a few short ones outweigh it. */
+#define LONGEST_WAIT (4 * LONGEST_SPIN)
 
 /* On a lone processor spinning keeps the server from answering. */
 static int lone_processor(void) {
@@ -28,24 +27,18 @@ static int lone_processor(void) {
 }
 
 void evl_spin_init(evl_spin *s, long us) {
-  s->adaptive = us < 0;
-  s->us = s->adaptive ? ADAPTIVE_US : us;
-  if (s->adaptive && lone_processor()) s->us = 0;
-  s->credit = FULL_CREDIT;
-  s->pause = 0;
+  s->adaptive = us < 0 && !lone_processor();
+  s->us = us < 0 ? 0 : us;
+  s->usual = LONGEST_SPIN / 4; /* nothing is known: a lone add's */
 }
 
-long evl_spin_begin(evl_spin *s) {
-  if (s->pause == 0) return s->us;
-  s->pause--;
-  return 0;
+long evl_spin_begin(const evl_spin *s) {
+  if (!s->adaptive) return s->us;
+  if (s->usual > LONGEST_SPIN) return 0;
+  /* Longer than usual, for waits differ. */
+  return (long)(2 * s->usual < LONGEST_SPIN ? 2 * s->usual : LONGEST_SPIN);
 }
 
-void evl_spin_end(evl_spin *s, int paid) {
-  if (!s->adaptive) return;
-  s->credit += paid ? 1 : -FAILURE_COST;
-  if (s->credit > FULL_CREDIT) s->credit = FULL_CREDIT;
-  if (s->credit > 0) return;
-  s->credit = 1; /* the next one decides */
-  s->pause = PAUSE;
+void evl_spin_end(evl_spin *s, double us) {
+  s->usual += ((us < LONGEST_WAIT ? us : LONGEST_WAIT) - s->usual) / 8;
 }

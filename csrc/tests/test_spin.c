@@ -1,13 +1,12 @@
 #include "test_support.h"
 
-/* How many of n waits spin, where each that does paid, or did not. */
-static int spun(evl_spin *s, int n, int paid) {
+/* How many of n waits spin, each of which takes so long. */
+static int spun(evl_spin *s, int n, double us) {
   int count = 0;
 
   while (n-- > 0) {
-    if (evl_spin_begin(s) == 0) continue;
-    count++;
-    evl_spin_end(s, paid);
+    if (evl_spin_begin(s) > 0) count++;
+    evl_spin_end(s, us);
   }
   return count;
 }
@@ -25,9 +24,9 @@ static void a_number_is_always(void **state) {
 
   (void)state;
   evl_spin_init(&s, 35);
-  assert_int_equal(evl_spin_begin(&s), 35);
-  assert_int_equal(spun(&s, 1000, 0), 1000);
+  assert_int_equal(spun(&s, 1000, 1e6), 1000);
   assert_int_equal(spun(&s, 1000, 1), 1000);
+  assert_int_equal(evl_spin_begin(&s), 35);
 }
 
 /* Where there is one processor only it is never. */
@@ -40,14 +39,18 @@ static void by_itself_it_is_what_pays(void **state) {
     assert_int_equal(spun(&s, 1000, 1), 0);
     return;
   }
-  assert_int_equal(spun(&s, 1000, 1), 1000);
-  /* Soon it stops, and tries again now and then. */
-  assert_in_range(spun(&s, 1000, 0), 2, 30);
-  /* Then it takes up what pays again. */
-  assert_in_range(spun(&s, 1000, 1), 900, 1000);
-  /* One failure among many successes is no reason to stop. */
-  spun(&s, 1, 0);
-  assert_int_equal(spun(&s, 100, 1), 100);
+  assert_int_equal(spun(&s, 1000, 30), 1000);
+  /* Longer than usual, but not much, and not too long. */
+  assert_in_range(evl_spin_begin(&s), 40, 80);
+  assert_int_equal(spun(&s, 1000, 200), 1000);
+  assert_in_range(evl_spin_begin(&s), 200, 300);
+  /* Where waits are long it stops soon, and where they are short begins again.
+   */
+  assert_in_range(spun(&s, 1000, 5e6), 1, 10);
+  assert_in_range(spun(&s, 1000, 30), 970, 999);
+  /* One long wait among many short ones is no reason to stop. */
+  spun(&s, 1, 5e6);
+  assert_int_equal(spun(&s, 100, 30), 100);
 }
 
 int main(void) {

@@ -208,7 +208,9 @@ end
 --- The next reply's type, as the decoder names it; the decoder holds the reply
 --- until the next call. Or nil, err: TIMEOUT where the deadline passed.
 ---@param deadline number? of core.now()
-function Connection:reply(deadline)
+---@param least integer? how many bytes this reply and those behind it have at
+---  least, unless something goes wrong: so that the first one need not wake us
+function Connection:reply(deadline, least)
   if self.state == "closed" then return fail(self) end
   if self.request then
     local ok, err = flush(self, deadline)
@@ -218,7 +220,7 @@ function Connection:reply(deadline)
   while true do
     local stall_at = self.stall_at
     local limit = deadline and deadline < stall_at and deadline or stall_at
-    local kind, failure, why = transport:reply(decoder, limit)
+    local kind, failure, why = transport:reply(decoder, limit, least)
     if self.aborted then return fail(self, "closed", "closed") end
     if kind == nil then return fail(self, failure, why) end
     if kind and kind ~= true then
@@ -226,7 +228,9 @@ function Connection:reply(deadline)
       self.answered = true
       return kind
     end
-    if not kind then
+    if kind then
+      least = nil -- the rest may be less
+    else
       local now, timeout = core.now(), self.settings.timeout
       if now >= stall_at then
         -- Later, where something has come meanwhile.

@@ -10,8 +10,9 @@
 ---   transport:connect(deadline, give_up)       -> true | false | nil, kind, why
 ---   transport:send(request, deadline, give_up) -> true, left | false | nil, kind, why
 ---     true: some of it, or all; so many bytes are left
----   transport:reply(decoder, deadline) -> type | true | false | nil, kind, why
----     the next reply's type; true: some bytes of it came
+---   transport:reply(decoder, deadline, least) -> type | true | false | nil, kind, why
+---     the next reply's type; true: some bytes of it came. least: how many bytes
+---     are to come at least, if that is known
 ---   transport:heard()     when bytes came last, of core.now()
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
@@ -98,13 +99,13 @@ function Transport:send(request, deadline)
   return repeat_until(self, "send", request, "w", deadline)
 end
 
-function Transport:reply(decoder, deadline)
+function Transport:reply(decoder, deadline, least)
   if not self.blocks then
     return repeat_until(self, "reply", decoder, "r", deadline)
   end
   local socket = self.socket
   if not socket then return nil, "closed", "closed" end
-  return socket:reply(decoder, deadline)
+  return socket:reply(decoder, deadline, least)
 end
 
 function Transport:heard()

@@ -125,6 +125,9 @@ local function encode(self, request, entries, n)
   return encode_unit(self, request, entries, n)
 end
 
+-- The bytes that each entry of a unit is answered with, at least.
+local LEAST = #"+QUEUED\r\n" + #"$15\r\n1700000000000-0\r\n"
+
 --- Sends the request and reads its replies: ids, or nil, err.
 local function exchange(connection, request, replies, take, n)
   local ok, err = connection:send(request, replies, 0)
@@ -135,7 +138,7 @@ local function exchange(connection, request, replies, take, n)
   local i = 0
   repeat
     i = i + 1
-    kind, err = connection:reply()
+    kind, err = connection:reply(nil, i == 1 and replies > 1 and n * LEAST or nil)
     if not kind then
       return failed(err, request:size() > 0 and "none" or "unknown")
     end
