@@ -264,8 +264,8 @@ static int look_for(evl_socket *s, evl_decoder *d, size_t least, double end,
   return status;
 }
 
-/* Sleeps until some have come; or so many, as long as that does not take too
- * long: what goes wrong may be answered with less. */
+/* Sleeps until so many have come; but until there are any only, where that
+ * takes too long: what goes wrong may be answered with less. */
 static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
                      double deadline, size_t *got) {
   double began = evl_now(), left = deadline - began;
@@ -277,7 +277,8 @@ static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
   if (least > 1 && left > LONGEST_HOLD) left = LONGEST_HOLD;
   (void)evl_socket_wait(fd, 'r', left);
   status = receive(s, d, MSG_DONTWAIT, got);
-  if (status != EVL_AGAIN || evl_now() - began < left) return status;
+  if (status != EVL_AGAIN || *got > 0 || evl_now() - began < left)
+    return status;
   return sleep_for(s, d, 1, deadline, got);
 }
 

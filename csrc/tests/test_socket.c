@@ -577,10 +577,14 @@ static void awaits_so_many(peer *p) {
     }
     pthread_join(thread, NULL);
   }
-  say(p, LIT("+OK\r\n"));
-  assert_int_equal(evl_socket_await(s, d, &spins[0], 100000, evl_now() + 10),
-                   EVL_OK);
-  assert_int_equal(count_replies(d), 1);
+  spins[1] = spinning(100);
+  for (i = 0; i < 2; i++) { /* seen while it looks, or while it sleeps */
+    say(p, LIT("+OK\r\n"));
+    if (i == 1) usleep(1000);
+    assert_int_equal(evl_socket_await(s, d, &spins[i], 100000, evl_now() + 1e6),
+                     EVL_OK);
+    assert_int_equal(count_replies(d), 1);
+  }
   /* It does not last. */
   say(p, LIT("+OK\r\n"));
   assert_int_equal(evl_socket_await(s, d, &spins[0], 0, evl_now() + 10),
