@@ -22,6 +22,7 @@ local function lua(interpreter, version, script, more)
 end
 
 M["C on hiredis"] = function(...) return build .. "/hiredis " .. words(...) end
+M["bare socket"] = function(...) return build .. "/bare " .. words(...) end
 
 M["eventlog 5.4"] = lua("lua5.4", "5.4", "ours.lua")
 M["eventlog 5.4, spin off"] = lua("lua5.4", "5.4", "ours.lua", { arguments = "0" })

@@ -64,10 +64,10 @@ local function rows_of(work, measured)
 end
 
 local function target_rows(judged)
-  local rows = { { "target", "asked", "reached", "" } }
+  local rows = { { "target", "asked", "reached", "bare socket", "" } }
   for _, target in ipairs(judged) do
     table.insert(rows, { target.text, target.target, spread(target.reached),
-      target.met and "met" or "not met" })
+      spread(target.bound), target.met and "met" or "not met" })
   end
   return rows
 end
@@ -139,6 +139,9 @@ local NOTES = [[
 - C on hiredis makes blocking calls, appends pipelines of XADD, and reads pages of
   1,000 with XREAD into `redisReply`. "tables in C" is one C function that makes the
   tables which `tail()` returns, without Redis, under Lua's own garbage collector.
+- "bare socket" is what no client can do without, and nothing else: it sends a request
+  that was encoded once, spins, and looks for the reply's end. Of several entries it
+  makes a transaction, as `add_many` does.
 - The other clients read what they return and convert nothing. redis-lua,
   lua-resty-redis and redis-py do less of each work (of the log they follow a tenth or
   a fifth), since that changes no rate. Their adds, and C's, are pipelines, while

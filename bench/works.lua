@@ -18,12 +18,12 @@ local M = {
 -- Whose result is 1 in the ratios comes first.
 local C, OURS, OURS_51, OURS_JIT = "C on hiredis", "eventlog 5.4", "eventlog 5.1",
   "eventlog LuaJIT"
-local TABLES = "tables in C"
+local TABLES, BARE = "tables in C", "bare socket"
 
-local adders = { C, OURS, OURS_51, OURS_JIT, "redis-benchmark", "redis-lua 5.4",
+local adders = { C, BARE, OURS, OURS_51, OURS_JIT, "redis-benchmark", "redis-lua 5.4",
   "redis-lua 5.1", "lua-resty-redis", "redis-py" }
-local lone_adders = { C, OURS, "eventlog 5.4, spin off",
-  table.unpack(adders, 3) }
+local lone_adders = { C, BARE, OURS, "eventlog 5.4, spin off",
+  table.unpack(adders, 4) }
 local readers = { C, OURS, OURS_51, OURS_JIT, "redis-lua 5.4", "redis-lua 5.1",
   "lua-resty-redis", "redis-py" }
 
@@ -93,7 +93,7 @@ M.list = {
     metrics = RATE, programs = { TABLES, OURS, OURS_51, OURS_JIT } },
   { id = "last100", title = "tail_n(100)", work = "tail_n", reads = true,
     count = either(2000, 500), slow_count = either(500, 200),
-    metrics = TIMES, programs = readers },
+    metrics = TIMES, programs = { C, BARE, table.unpack(readers, 2) } },
   { id = "latency", title = "to a follower, 1 event a ms", work = "latency",
     count = either(1000, 400), slow_count = either(500, 400),
     metrics = TIMES, programs = readers },

@@ -269,15 +269,17 @@ size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
 
 /* --- spinning ------------------------------------------------------------ */
 
-/* How long to look for an answer before sleeping: learned from what it brought.
- * In the caller's storage; do not touch the members. */
+/* How long to look for an answer before sleeping: learned from how long waits
+ * are. In the caller's storage; do not touch the members. */
 typedef struct evl_spin {
   long us;
   int adaptive;
-  double usual;
+  double longest, usual;
 } evl_spin;
 
-void evl_spin_init(evl_spin *s, long us);
+/* us: so many microseconds each time; negative: as long as that pays. local:
+ * whether the peer is on this machine. */
+void evl_spin_init(evl_spin *s, long us, int local);
 /* For how many microseconds to spin now: 0 for not at all. */
 long evl_spin_begin(const evl_spin *s);
 /* How many microseconds the wait took, whether it span or not. */
@@ -332,6 +334,8 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline);
 /* When bytes came last, of evl_now(); 0: never. */
 double evl_socket_heard(const evl_socket *s);
+/* 1 where the peer is on this machine, as far as its address tells. */
+int evl_socket_is_local(const evl_socket *s);
 /* 1 where it can be used again: this process opened it, and the peer has
  * neither closed it nor sent what nobody asked for (5 microseconds ago, or
  * later). */

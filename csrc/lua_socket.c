@@ -95,7 +95,10 @@ static int socket_send(lua_State *L) {
 /* socket:set_spin(us): how long reply() looks before it sleeps; negative:
  * learned */
 static int socket_set_spin(lua_State *L) {
-  evl_spin_init(&check(L)->spin, (long)luaL_checkinteger(L, 2));
+  lua_socket *self = check(L);
+
+  evl_spin_init(&self->spin, (long)luaL_checkinteger(L, 2),
+                self->socket != NULL && evl_socket_is_local(self->socket));
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "eventlog.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
@@ -32,6 +33,7 @@ struct evl_socket {
   long owner;     /* the process that opened it */
   double timeout; /* of a recv() that sleeps; negative: it never does */
   double heard;   /* when bytes came last */
+  int local;      /* whether the peer is on this machine */
   int lowest;     /* from how many bytes on a sleeper is woken */
 };
 
@@ -56,7 +58,7 @@ static int prepare(int fd, int family) {
 }
 
 /* Makes a socket of a descriptor, which it takes whatever becomes of it. */
-static int adopt(int fd, evl_socket **out, char *why) {
+static int adopt(int fd, int local, evl_socket **out, char *why) {
   evl_socket *s = malloc(sizeof *s);
   redisContext *context = s != NULL ? redisConnectFd(fd) : NULL;
 
@@ -69,6 +71,7 @@ static int adopt(int fd, evl_socket **out, char *why) {
   }
   s->context = context;
   s->owner = evl_process_id();
+  s->local = local;
   s->timeout = -1;
   s->heard = 0;
   s->lowest = 1;
@@ -103,9 +106,19 @@ static int look_up(const char *host, int port, int family,
   return getaddrinfo(host, service, &hints, found);
 }
 
+static int is_loopback(const struct sockaddr *address) {
+  if (address->sa_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+  }
+  return address->sa_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(
+             &((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
 int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why) {
   struct addrinfo *found = NULL, *at;
-  int fd = -1, failed = look_up(host, port, AF_INET, &found);
+  int fd = -1, local = 0, failed = look_up(host, port, AF_INET, &found);
 
   *s = NULL;
   if (failed && failed != EAI_MEMORY)
@@ -114,11 +127,13 @@ int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why) {
     explain(why, gai_strerror(failed));
     return failed == EAI_MEMORY ? EVL_ENOMEM : EVL_ECONNECT;
   }
-  for (at = found; at != NULL && fd < 0; at = at->ai_next)
+  for (at = found; at != NULL && fd < 0; at = at->ai_next) {
     fd = start(at->ai_addr, at->ai_addrlen);
+    local = is_loopback(at->ai_addr);
+  }
   if (fd < 0) explain(why, strerror(errno));
   freeaddrinfo(found);
-  return fd < 0 ? EVL_ECONNECT : adopt(fd, s, why);
+  return fd < 0 ? EVL_ECONNECT : adopt(fd, local, s, why);
 }
 
 int evl_socket_unix(const char *path, evl_socket **s, char *why) {
@@ -135,7 +150,7 @@ int evl_socket_unix(const char *path, evl_socket **s, char *why) {
   address.sun_family = AF_UNIX;
   memcpy(address.sun_path, path, len);
   fd = start((const struct sockaddr *)&address, sizeof address);
-  if (fd >= 0) return adopt(fd, s, why);
+  if (fd >= 0) return adopt(fd, 1, s, why);
   explain(why, strerror(errno));
   return EVL_ECONNECT;
 }
@@ -144,7 +159,7 @@ int evl_socket_silent(evl_socket **s, char *why) {
   int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
   *s = NULL;
-  if (fd >= 0 && prepare(fd, AF_UNIX) == 0) return adopt(fd, s, why);
+  if (fd >= 0 && prepare(fd, AF_UNIX) == 0) return adopt(fd, 1, s, why);
   explain(why, strerror(errno));
   if (fd >= 0) (void)close(fd);
   return EVL_ECONNECT;
@@ -212,6 +227,8 @@ int evl_socket_receive(evl_socket *s, evl_decoder *d) {
 }
 
 double evl_socket_heard(const evl_socket *s) { return s->heard; }
+
+int evl_socket_is_local(const evl_socket *s) { return s->local; }
 
 /* How much longer than asked a recv() may sleep, so that its time need not be
  * set for each. */

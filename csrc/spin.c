@@ -9,10 +9,10 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* Microseconds. A unit of 100 entries takes about 200 on loopback. */
-#define LONGEST_SPIN 250.0
-/* What a longer wait counts, so that a few short ones outweigh it. */
-#define LONGEST_WAIT (4 * LONGEST_SPIN)
+/* Microseconds. Where the server is on this machine, that is more than a unit
+ * of 100 entries takes; over a network what is saved is little beside the way.
+ */
+enum { LONGEST_LOCAL = 400, LONGEST_REMOTE = 100 };
 
 /* On a lone processor spinning keeps the server from answering. */
 static int lone_processor(void) {
@@ -26,19 +26,22 @@ static int lone_processor(void) {
   return sysconf(_SC_NPROCESSORS_ONLN) == 1;
 }
 
-void evl_spin_init(evl_spin *s, long us) {
+void evl_spin_init(evl_spin *s, long us, int local) {
   s->adaptive = us < 0 && !lone_processor();
+  s->longest = local ? LONGEST_LOCAL : LONGEST_REMOTE;
   s->us = us < 0 ? 0 : us;
-  s->usual = LONGEST_SPIN / 4; /* nothing is known: a lone add's */
+  s->usual = LONGEST_REMOTE / 2; /* nothing is known: a lone add's */
 }
 
 long evl_spin_begin(const evl_spin *s) {
   if (!s->adaptive) return s->us;
-  if (s->usual > LONGEST_SPIN) return 0;
+  if (s->usual > s->longest) return 0;
   /* Longer than usual, for waits differ. */
-  return (long)(2 * s->usual < LONGEST_SPIN ? 2 * s->usual : LONGEST_SPIN);
+  return (long)(2 * s->usual < s->longest ? 2 * s->usual : s->longest);
 }
 
 void evl_spin_end(evl_spin *s, double us) {
-  s->usual += ((us < LONGEST_WAIT ? us : LONGEST_WAIT) - s->usual) / 8;
+  double most = 4 * s->longest; /* so that a few short ones outweigh it */
+
+  s->usual += ((us < most ? us : most) - s->usual) / 8;
 }

@@ -494,10 +494,29 @@ static void receives_a_part_at_a_time(peer *p) {
 }
 OVER_BOTH(receives_a_part_at_a_time)
 
+static void knows_that_its_peer_is_near(peer *p) {
+  evl_socket *s = connect_to(p);
+
+  assert_int_equal(evl_socket_is_local(s), 1);
+  evl_socket_free(s);
+}
+OVER_BOTH(knows_that_its_peer_is_near)
+
+/* An address that is for documentation only: nobody is there. */
+static void knows_that_its_peer_is_far(void **state) {
+  char why[EVL_WHY_SIZE];
+  evl_socket *s;
+
+  (void)state;
+  if (evl_socket_tcp("192.0.2.1", 6379, &s, why) != EVL_OK) return; /* no way */
+  assert_int_equal(evl_socket_is_local(s), 0);
+  evl_socket_free(s);
+}
+
 static evl_spin spinning(long us) {
   evl_spin spin;
 
-  evl_spin_init(&spin, us);
+  evl_spin_init(&spin, us, 1);
   return spin;
 }
 
@@ -826,6 +845,8 @@ int main(void) {
       BOTH(sends_to_nobody),
       BOTH(receives_in_pieces),
       BOTH(receives_a_part_at_a_time),
+      BOTH(knows_that_its_peer_is_near),
+      cmocka_unit_test(knows_that_its_peer_is_far),
       BOTH(awaits),
       BOTH(awaits_so_many),
       BOTH(awaits_signals),
