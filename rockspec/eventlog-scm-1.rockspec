@@ -24,6 +24,7 @@ build = {
     ["eventlog.core"] = {
       sources = {
         "csrc/buffer.c",
+        "csrc/connect.c",
         "csrc/error.c",
         "csrc/id.c",
         "csrc/lua_core.c",

@@ -1,0 +1,18 @@
+/* What a socket is. Not part of the public header. */
+#ifndef EVL_SOCKET_H
+#define EVL_SOCKET_H
+
+#include "eventlog.h"
+
+#include <hiredis/hiredis.h>
+
+struct evl_socket {
+  redisContext *context;
+  long owner;     /* the process that opened it */
+  double timeout; /* of a recv() that sleeps; negative: it never does */
+  double heard;   /* when bytes came last */
+  int local;      /* whether the peer is on this machine */
+  int lowest;     /* from how many bytes on a sleeper is woken */
+};
+
+#endif
