@@ -233,8 +233,7 @@ function Connection:reply(deadline, least)
     else
       local now, timeout = core.now(), self.settings.timeout
       if now >= stall_at then
-        -- Later, where something has come meanwhile.
-        self.stall_at = math.max(transport:heard() + timeout, stall_at)
+        self.stall_at = transport:heard() + timeout -- did something come meanwhile?
         if now >= self.stall_at then
           return fail(self, "connection", string.format("no answer for %g s", timeout))
         end

@@ -1,0 +1,96 @@
+--- How long a connection waits for a server that says nothing: by a clock and a
+--- transport of our own.
+
+local Connection = require "eventlog.connection"
+local core = require "eventlog.core"
+
+describe("a connection whose server", function()
+  local now, real_now = 0, nil
+
+  before_each(function()
+    now, real_now = 0, core.now
+    core.now = function() return now end -- luacheck: ignore
+  end)
+
+  after_each(function()
+    core.now = real_now -- luacheck: ignore
+  end)
+
+  --- A connection over a transport that plays these steps: after how many seconds
+  --- of silence bytes come; `whole` where they end a reply.
+  local function connect(steps)
+    local heard, at = 0, 1
+    local transport = {}
+    function transport:connect() return self ~= nil end
+    function transport:is_reused() return self == nil end
+    function transport:send(request) -- luacheck: no self
+      request:clear()
+      return true, 0
+    end
+    function transport:reply(_, limit) -- luacheck: no self
+      local step = steps[at]
+      if not step or heard + step[1] > limit then
+        now = limit
+        return false
+      end
+      at = at + 1
+      now = math.max(now, heard + step[1])
+      heard = now
+      return step.whole and "status" or true
+    end
+    function transport:heard() return self and heard end
+    function transport:close() self.closed = true end
+    local connection = Connection.new(transport, {
+      host = "h", port = 1, db = 0, timeout = 5, connect_timeout = 5,
+    })
+    assert.is_true(connection:establish())
+    return connection
+  end
+
+  local function ask(connection, replies, patience)
+    local request = core.request()
+    request:command("PING")
+    assert.is_true(connection:send(request, replies, patience))
+  end
+
+  it("is silent is given up after its timeout", function()
+    local connection = connect {}
+    ask(connection, 1, 0)
+    local kind, err = connection:reply()
+    assert.same({ nil, "connection", 5 }, { kind, err.kind, now })
+    assert.truthy(tostring(err):find("no answer for 5 s", 1, true))
+  end)
+
+  it("says a little now and then is waited for, until it falls silent", function()
+    local connection = connect { { 4 }, { 4 }, { 4 } }
+    ask(connection, 1, 0)
+    local kind, err = connection:reply()
+    assert.same({ nil, "connection", 17 }, { kind, err.kind, now })
+
+    now = 0
+    connection = connect { { 4 }, { 4 }, { 4, whole = true }, { 4, whole = true } }
+    ask(connection, 2, 0)
+    assert.equal("status", connection:reply())
+    assert.equal("status", connection:reply())
+    assert.equal(16, now)
+  end)
+
+  it("may take longer over a request has that time, whatever comes before", function()
+    local connection = connect { { 1, whole = true } }
+    ask(connection, 2, 10)
+    assert.equal("status", connection:reply())
+    local kind, err = connection:reply()
+    assert.same({ nil, "connection", 15 }, { kind, err.kind, now })
+  end)
+
+  it("is silent does not hold up its caller", function()
+    local connection = connect { { 1 } }
+    ask(connection, 1, 0)
+    local kind, err = connection:reply(3)
+    assert.same({ nil, "timeout", 3 }, { kind, err.kind, now })
+    kind, err = connection:reply(4)
+    assert.same({ nil, "timeout", 4 }, { kind, err.kind, now })
+    kind, err = connection:reply(10)
+    assert.same({ nil, "connection", 6 }, { kind, err.kind, now })
+  end)
+end)
