@@ -83,6 +83,15 @@ describe("a connection whose server", function()
     assert.same({ nil, "connection", 15 }, { kind, err.kind, now })
   end)
 
+  it("may take less time over a request has no more, whatever came before", function()
+    local connection = connect { { 1, whole = true } }
+    ask(connection, 1, 0)
+    assert.equal("status", connection:reply())
+    ask(connection, 1, -2)
+    local kind, err = connection:reply()
+    assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
+  end)
+
   it("is silent does not hold up its caller", function()
     local connection = connect { { 1 } }
     ask(connection, 1, 0)

@@ -38,6 +38,7 @@ function M.new(transport, settings)
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
     owed = 0, -- replies
+    asked_at = nil, -- when the last request was sent
     stall_at = nil, -- when to give up unless something moves
     patience = 0, -- seconds that the server may take over the request
     fresh = false, -- whether establish() has made it, and it is not told of
@@ -184,7 +185,8 @@ function Connection:send(request, replies, patience)
   if self.state == "closed" then return fail(self) end
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
-  local stall_at = core.now() + self.patience
+  self.asked_at = core.now()
+  local stall_at = self.asked_at + self.patience
   self.stall_at = stall_at
   local done, left, why = self.transport:send(request, 0, stall_at)
   if done == nil then return fail(self, left, why) end
@@ -233,7 +235,8 @@ function Connection:reply(deadline, least)
     else
       local now, timeout = core.now(), self.settings.timeout
       if now >= stall_at then
-        self.stall_at = transport:heard() + timeout -- did something come meanwhile?
+        local heard = transport:heard()
+        if heard > self.asked_at then self.stall_at = heard + timeout end
         if now >= self.stall_at then
           return fail(self, "connection", string.format("no answer for %g s", timeout))
         end
