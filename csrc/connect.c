@@ -2,6 +2,7 @@
  * owns it. Connecting is done by ourselves, because hiredis 0.14 aborts the
  * process where memory runs out meanwhile. */
 #define _POSIX_C_SOURCE 200809L
+#define _DARWIN_C_SOURCE /* SO_NOSIGPIPE */
 
 #include "socket.h"
 
@@ -57,6 +58,7 @@ static int adopt(int fd, int local, evl_socket **out, char *why) {
   s->timeout = -1;
   s->heard = 0;
   s->lowest = 1;
+  s->span = 0;
   *out = s;
   return EVL_OK;
 }

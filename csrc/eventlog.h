@@ -20,8 +20,8 @@
  *   length is 0. A pointer handed out belongs to the object it came from, and
  *   says how long it lives.
  * - new/free: on the heap. free(NULL) is allowed.
- * - No globals (but for the process's id), no threads, no signals: an object
- * may be used by one thread at a time, different objects by different threads.
+ * - No globals (but the process's id), no threads, no signals: an object may be
+ *   used by one thread at a time, different objects by different threads.
  */
 #ifndef EVENTLOG_H
 #define EVENTLOG_H
@@ -271,19 +271,24 @@ size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
 
 /* How long to look for an answer before sleeping: learned from how long waits
  * are. In the caller's storage; do not touch the members. */
+typedef struct evl_waits {
+  double longest, usual; /* microseconds */
+} evl_waits;
+
 typedef struct evl_spin {
   long us;
   int adaptive;
-  double longest, usual;
+  evl_waits lone, unit;
 } evl_spin;
 
 /* us: so many microseconds each time; negative: as long as that pays. local:
  * whether the peer is on this machine. */
 void evl_spin_init(evl_spin *s, long us, int local);
-/* For how many microseconds to spin now: 0 for not at all. */
-long evl_spin_begin(const evl_spin *s);
+/* For how many microseconds to spin now: 0 for not at all. unit: whether the
+ * answer is that of many commands, which takes longer. */
+long evl_spin_begin(const evl_spin *s, int unit);
 /* How many microseconds the wait took, whether it span or not. */
-void evl_spin_end(evl_spin *s, double us);
+void evl_spin_end(evl_spin *s, int unit, double us);
 
 /* --- the system ---------------------------------------------------------- */
 
@@ -295,9 +300,11 @@ long evl_process_id(void);
 
 /* --- sockets ------------------------------------------------------------- */
 
-/* A non-blocking connection to Redis. Nothing here waits but evl_socket_await,
+/* A connection to Redis. Nothing here waits but evl_socket_await,
  * evl_socket_wait, and the look-up of a host name in evl_socket_tcp. Never
- * raises SIGPIPE; the descriptor is closed on exec. */
+ * raises SIGPIPE; the descriptor is closed on exec. It is a non-blocking one
+ * until evl_socket_await, which may set O_NONBLOCK, SO_RCVTIMEO and SO_RCVLOWAT
+ * as it likes. */
 typedef struct evl_socket evl_socket;
 
 /* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is
@@ -324,12 +331,13 @@ int evl_socket_send(evl_socket *s, evl_request *r);
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
 /* The same, of an answer that is due: waits for it until `deadline`, a time of
- * evl_now(). Looks again and again for as long as spin says, then sleeps. Is
- * not woken before `least` bytes are there, if it can help that, so that an
- * answer that comes in pieces wakes nobody for the first one; 0 where that is
- * unknown. The wait may end early, with EVL_AGAIN: also when a signal came, so
- * that the caller can look at it. Only for a socket that nobody else waits for.
- */
+ * evl_now(), which it may overstep by a hundredth of the wait. Looks again and
+ * again for as long as spin says; where that brought nothing it returns, and
+ * sleeps in the next call. Is not woken before `least` bytes are there, if it
+ * can help that, so that an answer that comes in pieces wakes nobody for the
+ * first one; 0 where that is unknown. The wait may end early, with EVL_AGAIN:
+ * also when a signal came, so that the caller can look at it. Only for a socket
+ * that nobody else waits for. */
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline);
 /* When bytes came last, of evl_now(); 0: never. */
@@ -337,8 +345,7 @@ double evl_socket_heard(const evl_socket *s);
 /* 1 where the peer is on this machine, as far as its address tells. */
 int evl_socket_is_local(const evl_socket *s);
 /* 1 where it can be used again: this process opened it, and the peer has
- * neither closed it nor sent what nobody asked for (5 microseconds ago, or
- * later). */
+ * neither closed it nor sent what nobody asked for. */
 int evl_socket_idle(const evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the
  * descriptor stays open until free. Call it only in the process that opened

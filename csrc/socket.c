@@ -2,6 +2,7 @@
  * moves none: it writes without MSG_NOSIGNAL, and would let a peer that closes
  * kill the process with SIGPIPE. */
 #define _POSIX_C_SOURCE 200809L
+#define _DARWIN_C_SOURCE /* MSG_DONTWAIT */
 
 #include "socket.h"
 
@@ -29,6 +30,7 @@ int evl_socket_send(evl_socket *s, evl_request *r) {
   n = send(evl_socket_fd(s), bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
   evl_request_sent(r, (size_t)n);
+  s->span = 0;
   return EVL_OK;
 }
 
@@ -45,6 +47,7 @@ static int receive(evl_socket *s, evl_decoder *d, int flags, size_t *got) {
   evl_decoder_filled(d, (size_t)n);
   *got += (size_t)n;
   s->heard = evl_now();
+  s->span = 0;
   return EVL_OK;
 }
 
@@ -56,28 +59,42 @@ int evl_socket_receive(evl_socket *s, evl_decoder *d) {
 
 double evl_socket_heard(const evl_socket *s) { return s->heard; }
 
-/* How much longer than asked a recv() may sleep, so that its time need not be
- * set for each. */
-#define SLACK 0.01
+#ifdef __linux__
+
+/* From how many seconds on a wait may take a hundredth more. */
+#define LONG_WAIT 1.0
 
 /* Lets recv() sleep for so many seconds: a system call less than poll() before
- * it. Returns 0 where that cannot be. */
+ * it, and SO_RCVTIMEO need not be set for each. Ends when a signal comes,
+ * whatever its handler's flags. Returns 0 where that cannot be. */
 static int let_sleep(evl_socket *s, double seconds) {
   int fd = evl_socket_fd(s), flags;
   struct timeval t;
 
+  if (seconds < LONG_WAIT) return 0;
   if (seconds > 86400) seconds = 86400;
-  if (s->timeout >= seconds && s->timeout <= seconds + SLACK) return 1;
+  if (s->timeout >= seconds && s->timeout <= 1.01 * seconds) return 1;
   if (s->timeout < 0 && ((flags = fcntl(fd, F_GETFL)) < 0 ||
                          fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
     return 0;
-  seconds += SLACK / 2; /* and never none at all, which would be for ever */
+  seconds *= 1.005;
   t.tv_sec = (time_t)seconds;
   t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
   if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) != 0) return 0;
   s->timeout = seconds;
   return 1;
 }
+
+#else
+
+/* There recv() may go on sleeping after a signal, and send() may sleep, too. */
+static int let_sleep(evl_socket *s, double seconds) {
+  (void)s;
+  (void)seconds;
+  return 0;
+}
+
+#endif
 
 /* The most bytes that a sleeper is left alone for, and seconds. */
 enum { MOST_AWAITED = 64 * 1024 };
@@ -112,49 +129,47 @@ static int look_for(evl_socket *s, evl_decoder *d, size_t least, double end,
 static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
                      double deadline, size_t *got) {
   double began = evl_now(), left = deadline - began;
-  int fd = evl_socket_fd(s), status;
+  int hold = least > 1 || *got > 0, status;
 
   if (left <= 0) return receive(s, d, MSG_DONTWAIT, got);
   wake_from(s, least);
-  if (least <= 1 && let_sleep(s, left)) return receive(s, d, 0, got);
-  if (least > 1 && left > LONGEST_HOLD) left = LONGEST_HOLD;
-  (void)evl_socket_wait(fd, 'r', left);
+  if (!hold && let_sleep(s, left)) return receive(s, d, 0, got);
+  if (hold && left > LONGEST_HOLD) left = LONGEST_HOLD;
+  (void)evl_socket_wait(evl_socket_fd(s), 'r', left);
   status = receive(s, d, MSG_DONTWAIT, got);
-  if (status != EVL_AGAIN || *got > 0 || evl_now() - began < left)
+  if (!hold || status != EVL_AGAIN || *got > 0 || evl_now() - began < left)
     return status;
   return sleep_for(s, d, 1, deadline, got);
 }
 
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline) {
-  double began = evl_now(), end;
+  double now = evl_now(), began = s->span > 0 ? s->span : now;
+  long us = s->span > 0 ? 0 : evl_spin_begin(spin, least > 0);
   size_t got = 0;
-  int status = EVL_AGAIN;
-  long us;
+  int status;
 
-  if (deadline <= began) return receive(s, d, MSG_DONTWAIT, &got);
-  us = evl_spin_begin(spin);
-  end = fmin(deadline, began + (double)us * 1e-6);
-  if (us > 0) status = look_for(s, d, least, end, &got);
-  if (status == EVL_AGAIN || (status == EVL_OK && got < least))
-    status = sleep_for(s, d, got < least ? least - got : 1, deadline, &got);
-  /* An error comes again, behind what came before it. */
-  if (got > 0) status = EVL_OK;
-  evl_spin_end(spin, 1e6 * ((got > 0 ? s->heard : evl_now()) - began));
+  if (deadline <= now) return receive(s, d, MSG_DONTWAIT, &got);
+  if (us > 0) {
+    double end = fmin(deadline, now + (double)us * 1e-6);
+    status = look_for(s, d, least, end, &got);
+    if (status == EVL_AGAIN) s->span = began;
+    if (got == 0) return status;
+    /* Errors come again. */
+    if (got < least) (void)sleep_for(s, d, least - got, deadline, &got);
+    status = EVL_OK;
+  } else
+    status = sleep_for(s, d, least, deadline, &got);
+  now = got > 0 ? s->heard : evl_now();
+  evl_spin_end(spin, least > 0, 1e6 * (now - began));
   return status;
 }
-
-/* Seconds after an answer in which nobody can have learned that the server has
- * closed the connection since: that takes another round trip. A system call
- * less for who adds one entry behind the other. */
-#define ROUND_TRIP 5e-6
 
 int evl_socket_idle(const evl_socket *s) {
   char byte;
   ssize_t n;
 
   if (s->owner != evl_process_id()) return 0;
-  if (evl_now() - s->heard < ROUND_TRIP) return 1;
   n = recv(evl_socket_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && would_block(errno);
 }

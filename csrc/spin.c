@@ -9,10 +9,9 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* Microseconds. Where the server is on this machine, that is more than a unit
- * of 100 entries takes; over a network what is saved is little beside the way.
- */
-enum { LONGEST_LOCAL = 400, LONGEST_REMOTE = 100 };
+/* Microseconds. A lone answer takes some 30 on loopback, and a unit of 100
+ * entries 200. Whoever spins longer takes more from others than he saves. */
+enum { LONGEST = 100, LONGEST_UNIT = 400 };
 
 /* On a lone processor spinning keeps the server from answering. */
 static int lone_processor(void) {
@@ -27,21 +26,27 @@ static int lone_processor(void) {
 }
 
 void evl_spin_init(evl_spin *s, long us, int local) {
-  s->adaptive = us < 0 && !lone_processor();
-  s->longest = local ? LONGEST_LOCAL : LONGEST_REMOTE;
   s->us = us < 0 ? 0 : us;
-  s->usual = LONGEST_REMOTE / 2; /* nothing is known: a lone add's */
+  s->adaptive = us < 0 && !lone_processor();
+  s->lone.longest = LONGEST;
+  /* Over a network what is saved is little beside the way. */
+  s->unit.longest = local ? LONGEST_UNIT : LONGEST;
+  s->lone.usual = s->unit.usual = LONGEST / 2; /* nothing is known yet */
 }
 
-long evl_spin_begin(const evl_spin *s) {
+long evl_spin_begin(const evl_spin *s, int unit) {
+  const evl_waits *waits = unit ? &s->unit : &s->lone;
+
   if (!s->adaptive) return s->us;
-  if (s->usual > s->longest) return 0;
+  if (waits->usual > waits->longest) return 0;
   /* Longer than usual, for waits differ. */
-  return (long)(2 * s->usual < s->longest ? 2 * s->usual : s->longest);
+  return (long)(2 * waits->usual < waits->longest ? 2 * waits->usual
+                                                  : waits->longest);
 }
 
-void evl_spin_end(evl_spin *s, double us) {
-  double most = 4 * s->longest; /* so that a few short ones outweigh it */
+void evl_spin_end(evl_spin *s, int unit, double us) {
+  evl_waits *waits = unit ? &s->unit : &s->lone;
+  double most = 4 * waits->longest; /* so that a few short ones outweigh it */
 
-  s->usual += ((us < most ? us : most) - s->usual) / 8;
+  waits->usual += ((us < most ? us : most) - waits->usual) / 8;
 }

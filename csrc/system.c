@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "eventlog.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,43 +14,48 @@ double evl_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-#ifdef MADV_WIPEONFORK
+#if defined(MADV_WIPEONFORK) && defined(__GNUC__)
 
-/* getpid() is a system call, and would be one of four that a lone add makes. A
+/* getpid() is a system call, and would be one of five that a lone add makes. A
  * page that the system empties in a child, however that was forked, keeps the
- * answer. NULL: not tried yet; MAP_FAILED: this system cannot. */
-static volatile long *volatile page;
+ * answer. It lies among the module's own data, and goes with that. */
+enum { LARGEST_PAGE = 64 * 1024 };
+static char room[2 * LARGEST_PAGE];
 
-static volatile long *page_wiped_on_fork(void) {
-  size_t size = sizeof *page; /* the system makes a page of it */
-  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+/* Where the page is, or NULL where the system cannot empty it. Some emulators
+ * take any advice and heed none: these take one that does not exist, too. */
+static long *page_wiped_on_fork(void) {
+  long size = sysconf(_SC_PAGESIZE);
+  uintptr_t start = (uintptr_t)room;
+  void *page;
 
-  if (p != MAP_FAILED && madvise(p, size, MADV_WIPEONFORK) != 0) {
-    (void)munmap(p, size);
-    p = MAP_FAILED;
-  }
-  return p;
+  if (size <= 0 || size > LARGEST_PAGE) return NULL;
+  page = room + ((uintptr_t)size - start % (uintptr_t)size);
+  if (madvise(page, (size_t)size, -1) == 0 ||
+      madvise(page, (size_t)size, MADV_WIPEONFORK) != 0)
+    return NULL;
+  return page;
 }
 
+/* Threads that come at once all find the same. */
 long evl_process_id(void) {
-  long id;
+  static long *page;
+  static int tried;
+  long id, *at;
 
-  if (page == NULL) page = page_wiped_on_fork(); /* twice, from two threads */
-  if (page == (void *)MAP_FAILED) return getpid();
-  id = *page;
-  if (id == 0) *page = id = getpid();
+  if (!__atomic_load_n(&tried, __ATOMIC_ACQUIRE)) {
+    __atomic_store_n(&page, page_wiped_on_fork(), __ATOMIC_RELEASE);
+    __atomic_store_n(&tried, 1, __ATOMIC_RELEASE);
+  }
+  at = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
+  if (at == NULL) return getpid();
+  id = __atomic_load_n(at, __ATOMIC_RELAXED);
+  if (id == 0) {
+    id = getpid();
+    __atomic_store_n(at, id, __ATOMIC_RELAXED);
+  }
   return id;
 }
-
-#ifdef __GNUC__
-/* The module is unloaded with its last Lua state. */
-__attribute__((destructor)) static void forget_page(void) {
-  if (page != NULL && page != (void *)MAP_FAILED)
-    (void)munmap((void *)page, sizeof *page);
-  page = NULL;
-}
-#endif
 
 #else
 

@@ -92,6 +92,14 @@ describe("a connection whose server", function()
     assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
   end)
 
+  it("falls silent amid a request of less time has no more than that", function()
+    local connection = connect { { 1 } }
+    ask(connection, 1, -2)
+    local kind, err = connection:reply()
+    assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
+    assert.truthy(tostring(err):find("no answer for 3 s", 1, true))
+  end)
+
   it("is silent does not hold up its caller", function()
     local connection = connect { { 1 } }
     ask(connection, 1, 0)

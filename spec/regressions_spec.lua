@@ -230,4 +230,17 @@ describe("regression", function()
       assert.equal(expected, table.concat(ids, " "))
     end
   end)
+
+  it("14: a connection that was closed with the last answer is replaced, however soon", function()
+    local fake = require("spec.support.peer").start(
+      { awaits = "XADD", says = "$3\r\n1-1\r\n", closes = true }, { tcp = true })
+    finally(function() fake:stop() end)
+    for _, spin in ipairs { 0, 10000 } do
+      local log = eventlog.new({ url = fake.url, spin = spin }, "log")
+      local entry, failed = { n = 1 }, 0
+      for _ = 1, 200 do failed = failed + (log:add(entry) and 0 or 1) end
+      assert.equal(0, failed)
+      log.client:close()
+    end
+  end)
 end)

@@ -520,6 +520,17 @@ static evl_spin spinning(long us) {
   return spin;
 }
 
+/* As who waits calls it: again, where a look was in vain. */
+static int await(evl_socket *s, evl_decoder *d, evl_spin *spin, size_t least,
+                 double deadline) {
+  int status;
+
+  do
+    status = evl_socket_await(s, d, spin, least, deadline);
+  while (status == EVL_AGAIN && evl_now() < deadline);
+  return status;
+}
+
 /* Gives up at its time where nothing comes, whether it looks or sleeps; finds
  * what comes, also meanwhile. */
 static void awaits(peer *p) {
@@ -532,29 +543,73 @@ static void awaits(peer *p) {
   spins[1] = spinning(100);
   spins[2] = spinning(1000000000);
   for (i = 0; i < 3; i++) {
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 0, evl_now() - 1),
-                     EVL_AGAIN);
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 0, evl_now() + 0.02),
-                     EVL_AGAIN);
+    assert_int_equal(await(s, d, &spins[i], 0, evl_now() - 1), EVL_AGAIN);
+    assert_int_equal(await(s, d, &spins[i], 0, evl_now() + 0.02), EVL_AGAIN);
+    assert_int_equal(await(s, d, &spins[i], 9, evl_now() + 0.02), EVL_AGAIN);
     say(p, LIT("+OK\r\n"));
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 0, evl_now() + 10),
-                     EVL_OK);
+    assert_int_equal(await(s, d, &spins[i], 0, evl_now() + 10), EVL_OK);
     assert_int_equal(evl_decoder_next(d), EVL_OK);
     say(p, LIT("+OK\r\n"));
     wait_for_bytes(s);
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 0, evl_now() - 1),
-                     EVL_OK);
+    assert_int_equal(await(s, d, &spins[i], 0, evl_now() - 1), EVL_OK);
     assert_int_equal(evl_decoder_next(d), EVL_OK);
     assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN); /* does not block */
   }
   hang_up(p);
   for (i = 0; i < 3; i++)
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 0, evl_now() + 10),
-                     EVL_EEOF);
+    assert_int_equal(await(s, d, &spins[i], 0, evl_now() + 10), EVL_EEOF);
   evl_decoder_free(d);
   evl_socket_free(s);
 }
 OVER_BOTH(awaits)
+
+static double sleeps_for(const evl_socket *s) {
+  struct timeval t;
+  socklen_t len = sizeof t;
+
+  memset(&t, 0, sizeof t);
+  getsockopt(evl_socket_fd(s), SOL_SOCKET, SO_RCVTIMEO, &t, &len);
+  return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
+}
+
+/* Only a long wait may take a little longer: recv() sleeps for it. */
+static void awaits_short_times_exactly(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_spin off = spinning(0);
+
+  assert_int_equal(await(s, d, &off, 0, evl_now() + 0.02), EVL_AGAIN);
+  assert_true(sleeps_for(s) == 0);
+#ifdef __linux__
+  say(p, LIT("+OK\r\n"));
+  assert_int_equal(await(s, d, &off, 0, evl_now() + 100), EVL_OK);
+  assert_true(sleeps_for(s) > 99 && sleeps_for(s) < 101);
+  /* Which does not make the next one longer. */
+  assert_int_equal(await(s, d, &off, 0, evl_now() + 0.02), EVL_AGAIN);
+#endif
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(awaits_short_times_exactly)
+
+/* A look in vain ends the wait once, so that the caller sees a signal that came
+ * meanwhile; then it sleeps. */
+static void looks_once(peer *p) {
+  evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_spin on = spinning(1000);
+  int i;
+
+  for (i = 0; i < 2; i++) {
+    assert_int_equal(evl_socket_await(s, d, &on, 0, evl_now() + 1e6),
+                     EVL_AGAIN);
+    say(p, LIT("+OK\r\n"));
+    assert_int_equal(evl_socket_await(s, d, &on, 0, evl_now() + 1e6), EVL_OK);
+  }
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(looks_once)
 
 static void *say_in_pieces(void *of) {
   peer *p = of;
@@ -589,31 +644,30 @@ static void awaits_so_many(peer *p) {
     pthread_create(&thread, NULL, say_in_pieces, p);
     while (count < 2) { /* a Unix socket wakes a sleeper at the first byte */
       size_t least = count == 0 ? 14 : 0;
-      assert_int_equal(evl_socket_await(s, d, &spins[i], least, evl_now() + 10),
-                       EVL_OK);
+      assert_int_equal(await(s, d, &spins[i], least, evl_now() + 10), EVL_OK);
       if (i == 0 && count == 0) assert_int_equal(wakes_from(s), 14);
       count += count_replies(d);
     }
     pthread_join(thread, NULL);
   }
   spins[1] = spinning(100);
-  for (i = 0; i < 2; i++) { /* seen while it looks, or while it sleeps */
+  for (i = 0; i < 6; i++) { /* seen while it looks, or while it sleeps */
     say(p, LIT("+OK\r\n"));
-    if (i == 1) usleep(1000);
-    assert_int_equal(evl_socket_await(s, d, &spins[i], 100000, evl_now() + 1e6),
-                     EVL_OK);
+    if (i % 2 == 1) usleep(1000);
+    assert_int_equal(
+        await(s, d, &spins[i % 2], i < 4 ? 6 : 100000, evl_now() + 1e6),
+        EVL_OK);
     assert_int_equal(count_replies(d), 1);
   }
   /* It does not last. */
   say(p, LIT("+OK\r\n"));
-  assert_int_equal(evl_socket_await(s, d, &spins[0], 0, evl_now() + 10),
-                   EVL_OK);
+  assert_int_equal(await(s, d, &spins[0], 0, evl_now() + 10), EVL_OK);
   assert_int_equal(wakes_from(s), 1);
   assert_int_equal(count_replies(d), 1);
   say(p, LIT("+OK\r\n"));
   hang_up(p);
   for (i = 0; i < 2; i++)
-    assert_int_equal(evl_socket_await(s, d, &spins[1], 100, evl_now() + 10),
+    assert_int_equal(await(s, d, &spins[1], 100, evl_now() + 10),
                      i == 0 ? EVL_OK : EVL_EEOF);
   assert_int_equal(count_replies(d), 1);
   evl_decoder_free(d);
@@ -738,7 +792,6 @@ static void knows_whether_it_is_idle(peer *p) {
   assert_int_equal(evl_socket_idle(s), 1);
   hang_up(p);
   wait_for_bytes(s);
-  usleep(100); /* a round trip after the answer, a server's close is seen */
   assert_int_equal(evl_socket_idle(s), 0);
   evl_decoder_free(d);
   evl_socket_free(s);
@@ -848,6 +901,8 @@ int main(void) {
       BOTH(knows_that_its_peer_is_near),
       cmocka_unit_test(knows_that_its_peer_is_far),
       BOTH(awaits),
+      BOTH(awaits_short_times_exactly),
+      BOTH(looks_once),
       BOTH(awaits_so_many),
       BOTH(awaits_signals),
       BOTH(is_not_a_childs),

@@ -40,7 +40,7 @@ function M.new(transport, settings)
     owed = 0, -- replies
     asked_at = nil, -- when the last request was sent
     stall_at = nil, -- when to give up unless something moves
-    patience = 0, -- seconds that the server may take over the request
+    patience = 0, -- seconds that the server may be silent over the request
     fresh = false, -- whether establish() has made it, and it is not told of
     reused = false, -- whether it came from a pool
     answered = false, -- whether a reply has come since then
@@ -233,12 +233,15 @@ function Connection:reply(deadline, least)
     if kind then
       least = nil -- the rest may be less
     else
-      local now, timeout = core.now(), self.settings.timeout
+      local now, grace = core.now(), self.patience
       if now >= stall_at then
         local heard = transport:heard()
-        if heard > self.asked_at then self.stall_at = heard + timeout end
+        if heard > self.asked_at then
+          grace = math.min(self.settings.timeout, grace)
+          self.stall_at = heard + grace
+        end
         if now >= self.stall_at then
-          return fail(self, "connection", string.format("no answer for %g s", timeout))
+          return fail(self, "connection", string.format("no answer for %g s", grace))
         end
       end
       if deadline and now >= deadline then return nil, TIMEOUT end

@@ -16,8 +16,8 @@
 ---   transport:heard()     when bytes came last, of core.now()
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
----   transport:idle()      whether it can be used again: it is ours and not a parent
----                         process's, open, and nothing came unasked
+---   transport:idle()      whether it is open and nothing came unasked; and, with a
+---                         socket of our own, no parent process opened it
 ---   transport:sleep(seconds) before connect(); may end early
 ---   transport:shutdown()  wakes whoever waits in one of these
 ---   transport:close()     idempotent

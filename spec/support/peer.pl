@@ -61,9 +61,12 @@ sub serve {
   my $socket = shift;
   my $c = $connections{$socket};
   return if $c->{served}++;
+  # Its end comes with the last words, by TCP, and not a moment later.
+  my $closes = $c->{step}{then} eq 'close';
+  setsockopt $socket, 6, 3, 1 if $closes && $address !~ m{^/} && $^O eq 'linux'; # TCP_CORK
   print $socket $c->{step}{says};
   $socket->flush;
-  leave($socket) if $c->{step}{then} eq 'close';
+  leave($socket) if $closes;
 }
 
 sub meet {
