@@ -234,6 +234,11 @@ describe("at the same time", function()
     local total = 0
     for _, task in ipairs(tasks) do total = total + task.results[1] end
     assert.equal(total, server:call("XLEN", name))
+    -- More than pool_size at once, however fast the server was before.
+    server:signal("STOP")
+    for _ = 1, 5 do s:spawn(function() assert(log:length()) end) end
+    s:spawn(function() server:signal("CONT") end)
+    s:run(60)
     -- What is idle is kept, up to pool_size; all else was closed.
     assert.is_true(helper.eventually(function()
       local _, open = server:call("CLIENT", "LIST"):gsub(" name=" .. name .. " ", "")

@@ -711,8 +711,11 @@ static void is_not_a_childs(peer *p) {
   assert_true(evl_socket_idle(s));
   assert_int_equal(evl_process_id(), getpid());
   child = fork();
-  if (child == 0)
-    _exit(evl_socket_idle(s) ? 1 : evl_process_id() == getpid() ? 0 : 2);
+  if (child == 0) {
+    int idle = evl_socket_idle(s), known = evl_process_id() == getpid();
+    evl_socket_free(s);
+    _exit(idle ? 1 : known ? 0 : 2);
+  }
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_int_equal(status, 0);
   assert_true(evl_socket_idle(s));
