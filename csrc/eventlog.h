@@ -331,13 +331,12 @@ int evl_socket_send(evl_socket *s, evl_request *r);
  * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
 /* The same, of an answer that is due: waits for it until `deadline`, a time of
- * evl_now(), which it may overstep by a hundredth of the wait. Looks again and
- * again for as long as spin says; where that brought nothing it returns, and
- * sleeps in the next call. Is not woken before `least` bytes are there, if it
- * can help that, so that an answer that comes in pieces wakes nobody for the
- * first one; 0 where that is unknown. The wait may end early, with EVL_AGAIN:
- * also when a signal came, so that the caller can look at it. Only for a socket
- * that nobody else waits for. */
+ * evl_now(). Looks again and again for as long as spin says; where that brought
+ * nothing it returns, and sleeps in the next call. Is not woken before `least`
+ * bytes are there, if it can help that, so that an answer that comes in pieces
+ * wakes nobody for the first one; 0 where that is unknown. The wait may end
+ * early, with EVL_AGAIN: also when a signal came, so that the caller can look
+ * at it. Only for a socket that nobody else waits for. */
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline);
 /* When bytes came last, of evl_now(); 0: never. */

@@ -61,23 +61,22 @@ double evl_socket_heard(const evl_socket *s) { return s->heard; }
 
 #ifdef __linux__
 
-/* From how many seconds on a wait may take a hundredth more. */
-#define LONG_WAIT 1.0
-
-/* Lets recv() sleep for so many seconds: a system call less than poll() before
- * it, and SO_RCVTIMEO need not be set for each. Ends when a signal comes,
- * whatever its handler's flags. Returns 0 where that cannot be. */
+/* Lets recv() sleep for most of so many seconds: a system call less than poll()
+ * before it, and SO_RCVTIMEO need not be set for each. The kernel rounds that
+ * up by as much as an eighth, so the last part of a wait is poll()'s, as are
+ * short ones. Ends when a signal comes, whatever its handler's flags. Returns 0
+ * where it must not be. */
 static int let_sleep(evl_socket *s, double seconds) {
   int fd = evl_socket_fd(s), flags;
   struct timeval t;
 
-  if (seconds < LONG_WAIT) return 0;
+  if (seconds < 1) return 0;
   if (seconds > 86400) seconds = 86400;
-  if (s->timeout >= seconds && s->timeout <= 1.01 * seconds) return 1;
+  if (s->timeout >= 0.7 * seconds && s->timeout <= 0.87 * seconds) return 1;
   if (s->timeout < 0 && ((flags = fcntl(fd, F_GETFL)) < 0 ||
                          fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
     return 0;
-  seconds *= 1.005;
+  seconds *= 0.85;
   t.tv_sec = (time_t)seconds;
   t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
   if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) != 0) return 0;
@@ -142,19 +141,24 @@ static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
   return sleep_for(s, d, 1, deadline, got);
 }
 
+/* Seconds that are spun at once, so that the caller sees a signal. */
+#define LONGEST_LOOK 0.01
+
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline) {
   double now = evl_now(), began = s->span > 0 ? s->span : now;
-  long us = s->span > 0 ? 0 : evl_spin_begin(spin, least > 0);
+  double spin_end = began + 1e-6 * (double)evl_spin_begin(spin, least > 0);
   size_t got = 0;
   int status;
 
   if (deadline <= now) return receive(s, d, MSG_DONTWAIT, &got);
-  if (us > 0) {
-    double end = fmin(deadline, now + (double)us * 1e-6);
-    status = look_for(s, d, least, end, &got);
-    if (status == EVL_AGAIN) s->span = began;
-    if (got == 0) return status;
+  if (now < spin_end) {
+    double end = fmin(spin_end, now + LONGEST_LOOK);
+    status = look_for(s, d, least, fmin(deadline, end), &got);
+    if (got == 0) {
+      s->span = status == EVL_AGAIN && end < deadline ? began : 0;
+      return status;
+    }
     /* Errors come again. */
     if (got < least) (void)sleep_for(s, d, least - got, deadline, &got);
     status = EVL_OK;

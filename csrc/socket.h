@@ -11,7 +11,7 @@ struct evl_socket {
   long owner;     /* the process that opened it */
   double timeout; /* of a recv() that sleeps; negative: it never does */
   double heard;   /* when bytes came last */
-  double span;    /* since when who waits has looked in vain; 0: he has not */
+  double span;    /* since when who waits has span in vain; 0: he has not */
   int local;      /* whether the peer is on this machine */
   int lowest;     /* from how many bytes on a sleeper is woken */
 };

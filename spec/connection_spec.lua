@@ -18,7 +18,8 @@ describe("a connection whose server", function()
 
   --- A connection over a transport that plays these steps: after how many seconds
   --- of silence bytes come; `whole` where they end a reply.
-  local function connect(steps)
+  ---@param settings table? other ones
+  local function connect(steps, settings)
     local heard, at = 0, 1
     local transport = {}
     function transport:connect() return self ~= nil end
@@ -40,11 +41,10 @@ describe("a connection whose server", function()
     end
     function transport:heard() return self and heard end
     function transport:close() self.closed = true end
-    local connection = Connection.new(transport, {
+    local connection = Connection.new(transport, settings or {
       host = "h", port = 1, db = 0, timeout = 5, connect_timeout = 5,
     })
-    assert.is_true(connection:establish())
-    return connection
+    return connection, connection:establish()
   end
 
   local function ask(connection, replies, patience)
@@ -98,6 +98,14 @@ describe("a connection whose server", function()
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
     assert.truthy(tostring(err):find("no answer for 3 s", 1, true))
+  end)
+
+  it("does not answer the greeting is given up after connect_timeout", function()
+    local _, ok, err = connect({}, {
+      host = "h", port = 1, db = 1, timeout = 5, connect_timeout = 2,
+    })
+    assert.same({ nil, "connection", 2 }, { ok, err.kind, now })
+    assert.truthy(tostring(err):find("no answer for 2 s", 1, true))
   end)
 
   it("is silent does not hold up its caller", function()

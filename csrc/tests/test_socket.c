@@ -572,7 +572,7 @@ static double sleeps_for(const evl_socket *s) {
   return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
 }
 
-/* Only a long wait may take a little longer: recv() sleeps for it. */
+/* recv() sleeps for a part of a long wait only, since it oversleeps. */
 static void awaits_short_times_exactly(peer *p) {
   evl_socket *s = connect_to(p);
   evl_decoder *d = evl_decoder_new();
@@ -583,7 +583,7 @@ static void awaits_short_times_exactly(peer *p) {
 #ifdef __linux__
   say(p, LIT("+OK\r\n"));
   assert_int_equal(await(s, d, &off, 0, evl_now() + 100), EVL_OK);
-  assert_true(sleeps_for(s) > 99 && sleeps_for(s) < 101);
+  assert_true(sleeps_for(s) > 70 && sleeps_for(s) < 88);
   /* Which does not make the next one longer. */
   assert_int_equal(await(s, d, &off, 0, evl_now() + 0.02), EVL_AGAIN);
 #endif
@@ -592,19 +592,21 @@ static void awaits_short_times_exactly(peer *p) {
 }
 OVER_BOTH(awaits_short_times_exactly)
 
-/* A look in vain ends the wait once, so that the caller sees a signal that came
- * meanwhile; then it sleeps. */
+/* A look in vain ends the wait, so that the caller sees a signal that came
+ * meanwhile; when it has looked long enough it sleeps. */
 static void looks_once(peer *p) {
   evl_socket *s = connect_to(p);
   evl_decoder *d = evl_decoder_new();
-  evl_spin on = spinning(1000);
+  evl_spin spins[2];
   int i;
 
-  for (i = 0; i < 2; i++) {
-    assert_int_equal(evl_socket_await(s, d, &on, 0, evl_now() + 1e6),
-                     EVL_AGAIN);
+  spins[0] = spinning(1000);
+  spins[1] = spinning(1000000000); /* that takes several looks */
+  for (i = 0; i < 4; i++) {
+    evl_spin *on = &spins[i % 2];
+    assert_int_equal(evl_socket_await(s, d, on, 0, evl_now() + 1e6), EVL_AGAIN);
     say(p, LIT("+OK\r\n"));
-    assert_int_equal(evl_socket_await(s, d, &on, 0, evl_now() + 1e6), EVL_OK);
+    assert_int_equal(evl_socket_await(s, d, on, 0, evl_now() + 1e6), EVL_OK);
   }
   evl_decoder_free(d);
   evl_socket_free(s);

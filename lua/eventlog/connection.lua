@@ -142,7 +142,7 @@ function Connection:establish(deadline)
     self.state = "greeting"
     local request, count = greeting(settings)
     if request then
-      ok, err = self:send(request, count, 0)
+      ok, err = self:send(request, count, settings.connect_timeout - settings.timeout)
       if not ok then return nil, err end
     end
   end
@@ -199,7 +199,7 @@ local function flush(self, deadline)
   local request = self.request
   while request:size() > 0 do
     local ok, err = move(self, "send", request, deadline,
-      "the server took in nothing for %g s", self.settings.timeout)
+      "the server took in nothing for %g s", self.patience)
     if not ok then return nil, err end
     expect_within(self, self.patience)
   end

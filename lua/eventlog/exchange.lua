@@ -8,12 +8,18 @@ local scripts = require "eventlog.scripts"
 
 local M = {}
 
+-- Seconds that a follower grants a silent server, whatever the client's `timeout`:
+-- a dead link is to be noticed within 15, of which the server may let it wait 5.
+local LONGEST_SILENCE = 9
+
 --- Sends a stage's request. What was asked before is at most replied to.
 function M.ask(self, stage)
   self.stage = stage
   self.request:clear()
-  local replies, patience = stage.ask(self, self.request)
-  return self.connection:send(self.request, replies, patience or 0)
+  local replies, block = stage.ask(self, self.request)
+  local timeout = self.client.settings.timeout
+  return self.connection:send(self.request, replies,
+    math.min(timeout, LONGEST_SILENCE) - timeout + (block or 0))
 end
 
 --- A page of the reply at hand: how many entries it has, the id of the last of

@@ -10,10 +10,6 @@ local M = {}
 -- noticed, with the client's `timeout`, and how late a reset.
 local BLOCK = 5
 
--- Seconds that a follower grants a silent server beyond BLOCK, whatever the
--- client's `timeout`.
-local LONGEST_SILENCE = 10
-
 -- Bytes of an entry that may be sent again, to see whether it is still there.
 local SMALL = 1000
 
@@ -28,16 +24,12 @@ end
 function M.ask(self, request)
   -- One more than a batch shows whether the batch reached the log's end.
   local count, name = self.batch_size + 1, self.log.name
-  local patience = 0
   self.waits = not (self.first or self.more or self.again)
   if not self.waits then
     request:command("XREAD", "COUNT", count, "STREAMS", name, self.position)
   else
     request:command("XREAD", "COUNT", count, "BLOCK", BLOCK * 1000, "STREAMS",
       name, self.position)
-    -- Not longer, so that a dead link is noticed within 15 seconds.
-    local timeout = self.client.settings.timeout
-    patience = BLOCK + math.min(timeout, LONGEST_SILENCE) - timeout
   end
   self.glances = may_glance(self)
   if self.glances then
@@ -45,7 +37,7 @@ function M.ask(self, request)
   else
     exchange.look(self, request, self.position, not self.known.index)
   end
-  return 2, patience
+  return 2, self.waits and BLOCK or 0
 end
 
 --- The page: kept until the look behind it is there.
