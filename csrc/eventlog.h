@@ -5,6 +5,7 @@
  *   ids and values    evl_id, evl_field       plain values
  *   requests          evl_request             commands -> bytes to send
  *   spinning          evl_spin                how long to look before sleeping
+ *   the system        evl_now ...             the time, and this process
  *   sockets           evl_socket              bytes <-> Redis
  *   replies           evl_decoder, evl_item   bytes received -> reply
  *   timers            evl_timer               for event loops without any
