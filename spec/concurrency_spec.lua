@@ -236,8 +236,14 @@ describe("at the same time", function()
     assert.equal(total, server:call("XLEN", name))
     -- More than pool_size at once, however fast the server was before.
     server:signal("STOP")
-    for _ = 1, 5 do s:spawn(function() assert(log:length()) end) end
-    s:spawn(function() server:signal("CONT") end)
+    local waiting = {}
+    for i = 1, 5 do
+      waiting[i] = s:spawn(function() assert(log:length()) end)
+    end
+    s:spawn(function()
+      for _, task in ipairs(waiting) do s:until_waiting(task) end
+      server:signal("CONT")
+    end)
     s:run(60)
     -- What is idle is kept, up to pool_size; all else was closed.
     assert.is_true(helper.eventually(function()
