@@ -270,20 +270,22 @@ size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
 
 /* --- spinning ------------------------------------------------------------ */
 
-/* How long to look for an answer before sleeping: learned from how long waits
- * are. In the caller's storage; do not touch the members. */
+/* What waits of one kind were like; a part of evl_spin. */
 typedef struct evl_waits {
   double longest, usual; /* microseconds */
 } evl_waits;
 
+/* How long to look for an answer before sleeping: learned from how long waits
+ * are. In the caller's storage; do not touch the members. */
 typedef struct evl_spin {
   long us;
   int adaptive;
   evl_waits lone, unit;
 } evl_spin;
 
-/* us: so many microseconds each time; negative: as long as that pays. local:
- * whether the peer is on this machine. */
+/* us: microseconds, always so many; 0: never; negative: as long as that pays,
+ * and never where this process has one processor only. local: whether the peer
+ * is on this machine. */
 void evl_spin_init(evl_spin *s, long us, int local);
 /* For how many microseconds to spin now: 0 for not at all. unit: whether the
  * answer is that of many commands, which takes longer. */
@@ -304,8 +306,8 @@ long evl_process_id(void);
 /* A connection to Redis. Nothing here waits but evl_socket_await,
  * evl_socket_wait, and the look-up of a host name in evl_socket_tcp. Never
  * raises SIGPIPE; the descriptor is closed on exec. It is a non-blocking one
- * until evl_socket_await, which may set O_NONBLOCK, SO_RCVTIMEO and SO_RCVLOWAT
- * as it likes. */
+ * until evl_socket_await, which clears O_NONBLOCK, and sets SO_RCVTIMEO and
+ * SO_RCVLOWAT, as it likes. */
 typedef struct evl_socket evl_socket;
 
 /* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is

@@ -83,6 +83,7 @@ static inline const char *read_number(const char *p, const char *end,
   }
   return read_any_number(p, end, number, status);
 }
+
 /* A line, up to its "\r\n". */
 static const char *read_line(const char *p, const char *end, size_t *len,
                              int *status) {

@@ -16,7 +16,7 @@ double evl_now(void) {
 
 #if defined(MADV_WIPEONFORK) && defined(__GNUC__)
 
-/* getpid() is a system call, and would be one of five that a lone add makes. A
+/* getpid() is a system call, and would be one of four that a lone add makes. A
  * page that the system empties in a child, however that was forked, keeps the
  * answer. It lies among the module's own data, and goes with that. */
 enum { LARGEST_PAGE = 64 * 1024 };

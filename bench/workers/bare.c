@@ -47,9 +47,7 @@ static void exchange(int fd, const char *bytes, size_t len, size_t lines) {
   }
 }
 
-static void add(redisContext *c, const char *port, const char *key,
-                uint64_t count, size_t size) {
-  redisContext *for_info = connect_to(port);
+static void add(redisContext *c, const char *key, uint64_t count, size_t size) {
   char *bytes = NULL;
   size_t len = 0;
   xadd x;
@@ -61,37 +59,27 @@ static void add(redisContext *c, const char *port, const char *key,
   size_t lines = size > 1 ? 2 + 3 * size : 2;
   for (uint64_t done = 0; done < count / 10 + 1; done += size)
     exchange(c->fd, bytes, len, lines);
-  double server = server_cpu(for_info), used = cpu(), began = now();
+  section measured = start(c);
   for (uint64_t done = 0; done < count; done += size)
     exchange(c->fd, bytes, len, lines);
-  double seconds = now() - began;
-  printf("entries=%" PRIu64 " seconds=%.9f cpu=%.6f server_cpu=%.6f peak=%ld\n",
-         count, seconds, cpu() - used, server_cpu(for_info) - server, peak());
-  redisFree(for_info);
+  stop(&measured, c, count);
   free(bytes);
 }
 
-static void tail_n(redisContext *c, const char *port, const char *key,
-                   uint64_t calls) {
-  redisContext *for_info = connect_to(port);
+static void tail_n(redisContext *c, const char *key, uint64_t calls) {
   char *bytes = NULL;
   size_t len = 0, lines = 1 + 100 * (1 + 2 + 1 + 4 * FIELDS);
   double *times = times_new(calls);
   append_words(&bytes, &len, 6,
                (const char *[]){"XREVRANGE", key, "+", "-", "COUNT", "100"});
-  double server = server_cpu(for_info), used = cpu(), began = now();
+  section measured = start(c);
   for (uint64_t i = 0; i < calls; i++) {
     double sent = now();
     exchange(c->fd, bytes, len, lines);
     times[i] = now() - sent;
   }
-  double seconds = now() - began;
-  printf("entries=%" PRIu64 " seconds=%.9f cpu=%.6f server_cpu=%.6f peak=%ld",
-         calls * 100, seconds, cpu() - used, server_cpu(for_info) - server,
-         peak());
+  stop(&measured, c, calls * 100);
   percentiles(times, calls);
-  printf("\n");
-  redisFree(for_info);
   free(bytes);
   free(times);
 }
@@ -101,11 +89,12 @@ int main(int argc, char **argv) {
   uint64_t count = strtoull(argv[4], NULL, 10);
   redisContext *c = connect_to(argv[2]);
   if (!strcmp(argv[1], "add"))
-    add(c, argv[2], argv[3], count, strtoull(argv[5], NULL, 10));
+    add(c, argv[3], count, strtoull(argv[5], NULL, 10));
   else if (!strcmp(argv[1], "tail_n"))
-    tail_n(c, argv[2], argv[3], count);
+    tail_n(c, argv[3], count);
   else
     die("no such work");
+  printf("\n");
   redisFree(c);
   return 0;
 }

@@ -81,6 +81,25 @@ static inline double server_cpu(redisContext *c) {
   return s;
 }
 
+/* What is measured, from start() to stop(), which prints it. */
+typedef struct section {
+  double now, cpu, server_cpu;
+} section;
+
+static inline section start(redisContext *c) {
+  section s;
+  s.server_cpu = server_cpu(c);
+  s.cpu = cpu();
+  s.now = now();
+  return s;
+}
+
+static inline void stop(const section *s, redisContext *c, uint64_t entries) {
+  double seconds = now() - s->now, used = cpu() - s->cpu;
+  printf("entries=%" PRIu64 " seconds=%.9f cpu=%.6f server_cpu=%.6f peak=%ld",
+         entries, seconds, used, server_cpu(c) - s->server_cpu, peak());
+}
+
 static inline int ascending(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);

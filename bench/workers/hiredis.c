@@ -11,21 +11,6 @@
 #define _GNU_SOURCE
 #include "common.h"
 
-/* What is measured, from start() on. */
-static struct { double now, cpu, server_cpu; } section;
-
-static void start(redisContext *c) {
-  section.server_cpu = server_cpu(c);
-  section.cpu = cpu();
-  section.now = now();
-}
-
-static void stop(redisContext *c, uint64_t entries) {
-  double seconds = now() - section.now, used = cpu() - section.cpu;
-  printf("entries=%" PRIu64 " seconds=%.9f cpu=%.6f server_cpu=%.6f peak=%ld",
-         entries, seconds, used, server_cpu(c) - section.server_cpu, peak());
-}
-
 static void add_calls(redisContext *c, xadd *x, uint64_t count, size_t size) {
   for (uint64_t done = 0; done < count; done += size) {
     if (size > 1) {
@@ -44,9 +29,9 @@ static void add(redisContext *c, const char *key, uint64_t count, size_t size) {
   for (size_t i = 0; i < PAGE; i++)
     xadd_init(&x[i], key, i);
   add_calls(c, x, count / 10 + 1, size);
-  start(c);
+  section measured = start(c);
   add_calls(c, x, count, size);
-  stop(c, count);
+  stop(&measured, c, count);
   free(x);
 }
 
@@ -88,8 +73,8 @@ static uint64_t read_from_start(redisContext *c, const char *key,
 
 static void follow(redisContext *c, const char *key, uint64_t count) {
   read_from_start(c, key, 20000);
-  start(c);
-  stop(c, read_from_start(c, key, count));
+  section measured = start(c);
+  stop(&measured, c, read_from_start(c, key, count));
 }
 
 static void tail_n_calls(redisContext *c, const char *key, double *times,
@@ -107,9 +92,9 @@ static void tail_n_calls(redisContext *c, const char *key, double *times,
 static void tail_n(redisContext *c, const char *key, uint64_t calls) {
   double *times = times_new(calls);
   tail_n_calls(c, key, times, calls / 10 + 1);
-  start(c);
+  section measured = start(c);
   tail_n_calls(c, key, times, calls);
-  stop(c, calls * 100);
+  stop(&measured, c, calls * 100);
   percentiles(times, calls);
   free(times);
 }
@@ -134,17 +119,17 @@ static void wait_for(redisContext *c, const char *port, const char *key,
   reader r = {c, key, "0-0", NULL, NULL};
   double *times = times_new(count);
   uint64_t seen = 0;
-  start(c);
+  section measured = start(c);
   spawn(latency ? "ticks" : "batches", port, key, count);
   while (seen < count) {
     size_t n = read_page(&r, 1);
     double arrived = now();
-    if (seen == 0) section.now = stamp_of(r.entries->element[0]);
+    if (seen == 0) measured.now = stamp_of(r.entries->element[0]);
     for (size_t i = 0; latency && i < n; i++)
       times[seen + i] = arrived - stamp_of(r.entries->element[i]);
     seen += n;
   }
-  stop(c, seen);
+  stop(&measured, c, seen);
   if (latency) percentiles(times, seen);
   freeReplyObject(r.reply);
   free(times);

@@ -37,7 +37,7 @@ function M.ask(self, request)
   else
     exchange.look(self, request, self.position, not self.known.index)
   end
-  return 2, self.waits and BLOCK or 0
+  return 2, self.waits and BLOCK
 end
 
 --- The page: kept until the look behind it is there.
