@@ -5,7 +5,7 @@
  *   ids and values    evl_id, evl_field       plain values
  *   requests          evl_request             commands -> bytes to send
  *   spinning          evl_spin                how long to look before sleeping
- *   the system        evl_now ...             the time, and this process
+ *   the system        evl_now ...             time, process, random bytes
  *   sockets           evl_socket              bytes <-> Redis
  *   replies           evl_decoder, evl_item   bytes received -> reply
  *   timers            evl_timer               for event loops without any
@@ -59,6 +59,10 @@ enum evl_status {
   EVL_ERRORS(EVL_ENUM)
 #undef EVL_ENUM
 };
+
+/* Functions that take a buffer `why` write what was wrong there; it has room
+ * for so many bytes, a NUL among them. */
+enum { EVL_WHY_SIZE = 160 };
 
 /* What a code means, and its kind: static strings, never NULL. */
 const char *evl_strerror(int code);
@@ -300,6 +304,11 @@ double evl_now(void);
 /* This process; in a forked child another number. No system call where the
  * system has a way without (Linux 4.14). */
 long evl_process_id(void);
+/* Fills `bytes` with len random ones that nobody can guess. Needs no descriptor
+ * but on systems that have no other way (Linux before 3.17): EVL_EUNSUPPORTED
+ * if /dev/urandom cannot be read there; why, a buffer of EVL_WHY_SIZE, says
+ * so. */
+int evl_random(void *bytes, size_t len, char *why);
 
 /* --- sockets ------------------------------------------------------------- */
 
@@ -313,7 +322,6 @@ typedef struct evl_socket evl_socket;
 /* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is
  * connected. Otherwise *s is NULL and EVL_ECONNECT (why, a buffer of
  * EVL_WHY_SIZE, says what was wrong) or EVL_ENOMEM is returned. */
-enum { EVL_WHY_SIZE = 160 };
 int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why);
 int evl_socket_unix(const char *path, evl_socket **s, char *why);
 /* A socket that nothing ever comes from: to sleep in somebody's poller, until

@@ -163,6 +163,21 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
+enum { MOST_RANDOM = 256 };
+
+/* random(n) -> a string of n random bytes, or nil, kind, why */
+static int core_random(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  char bytes[MOST_RANDOM], why[EVL_WHY_SIZE] = "";
+  int status;
+
+  luaL_argcheck(L, n >= 1 && n <= MOST_RANDOM, 1, "from 1 to 256 expected");
+  status = evl_random(bytes, (size_t)n, why);
+  if (status != EVL_OK) return evl_binding_push_status(L, status, why);
+  lua_pushlstring(L, bytes, (size_t)n);
+  return 1;
+}
+
 /* reverse(list) -> the same list, its last item first now */
 static int core_reverse(lua_State *L) {
   int i, j;
@@ -179,15 +194,11 @@ static int core_reverse(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"id", core_id},
-    {"id_next", core_id_next},
-    {"id_prev", core_id_prev},
-    {"id_compare", core_id_compare},
-    {"url", core_url},
-    {"now", core_now},
-    {"pid", core_pid},
-    {"reverse", core_reverse},
-    {NULL, NULL},
+    {"id", core_id},           {"id_next", core_id_next},
+    {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
+    {"url", core_url},         {"now", core_now},
+    {"pid", core_pid},         {"random", core_random},
+    {"reverse", core_reverse}, {NULL, NULL},
 };
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};

@@ -1,11 +1,22 @@
-/* What is asked of the system: the time, and which process this is. */
+/* What is asked of the system: the time, which process this is, random bytes.
+ */
 #define _DEFAULT_SOURCE
+#define _DARWIN_C_SOURCE /* arc4random_buf */
 #include "eventlog.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 double evl_now(void) {
   struct timespec t;
@@ -60,5 +71,61 @@ long evl_process_id(void) {
 #else
 
 long evl_process_id(void) { return getpid(); }
+
+#endif
+
+/* --- random bytes -------------------------------------------------------- */
+
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) ||      \
+    defined(__NetBSD__)
+
+int evl_random(void *bytes, size_t len, char *why) {
+  (void)why;
+  arc4random_buf(bytes, len);
+  return EVL_OK;
+}
+
+#else
+
+/* How many of them the system call gave: it needs no descriptor. 0 where the
+ * kernel (Linux before 3.17) or a sandbox has none. */
+static size_t ask_kernel(char *bytes, size_t len) {
+  size_t got = 0;
+
+#ifdef SYS_getrandom
+  while (got < len) {
+    long n = syscall(SYS_getrandom, bytes + got, len - got, 0);
+    if (n > 0)
+      got += (size_t)n;
+    else if (n == 0 || errno != EINTR)
+      break;
+  }
+#else
+  (void)bytes;
+  (void)len;
+#endif
+  return got;
+}
+
+int evl_random(void *bytes, size_t len, char *why) {
+  size_t got = ask_kernel(bytes, len);
+  int fd, error = 0;
+
+  if (got == len) return EVL_OK;
+  fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) error = errno;
+  while (error == 0 && got < len) {
+    ssize_t n = read(fd, (char *)bytes + got, len - got);
+    if (n > 0)
+      got += (size_t)n;
+    else if (n == 0 || errno != EINTR)
+      error = n < 0 ? errno : EIO;
+  }
+  if (fd >= 0) (void)close(fd);
+  if (error == 0) return EVL_OK;
+  snprintf(why, EVL_WHY_SIZE, "no random bytes: /dev/urandom: %s",
+           strerror(error));
+  return EVL_EUNSUPPORTED;
+}
 
 #endif

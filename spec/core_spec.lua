@@ -522,3 +522,18 @@ describe("the clock", function()
     assert(core.now() > before)
   end)
 end)
+
+describe("random bytes", function()
+  it("are as many as are asked for, and others each time", function()
+    for _, n in ipairs { 1, 16, 256 } do
+      assert.equal(n, #core.random(n))
+    end
+    assert.not_equal(core.random(16), core.random(16))
+  end)
+
+  it("are asked for from 1 to 256 at a time", function()
+    for _, n in ipairs { 0, -1, 257 } do
+      assert.is_false(pcall(core.random, n))
+    end
+  end)
+end)
