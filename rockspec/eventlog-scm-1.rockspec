@@ -66,6 +66,7 @@ build = {
     ["eventlog.options"] = "lua/eventlog/options.lua",
     ["eventlog.read_stage"] = "lua/eventlog/read_stage.lua",
     ["eventlog.reader"] = "lua/eventlog/reader.lua",
+    ["eventlog.reading_script"] = "lua/eventlog/reading_script.lua",
     ["eventlog.scripts"] = "lua/eventlog/scripts.lua",
     ["eventlog.stages"] = "lua/eventlog/stages.lua",
     ["eventlog.stream_transport"] = "lua/eventlog/stream_transport.lua",

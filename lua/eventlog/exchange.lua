@@ -4,6 +4,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local continuity = require "eventlog.continuity"
+local reading_script = require "eventlog.reading_script"
 local scripts = require "eventlog.scripts"
 
 local M = {}
@@ -41,15 +42,16 @@ end
 
 --- Asks where the log stands; only the first time with the script's body.
 function M.look(self, request, after, always)
-  local by, script = "EVALSHA", scripts.state.sha
-  if self.by_body then by, script = "EVAL", scripts.state.body end
-  request:command(by, script, 1, self.log.name, after, always and 1 or 0)
+  local command, text = reading_script.command(self.client, scripts.state,
+    self.by_body)
+  self.look_command = command
+  request:command(command, text, 1, self.log.name, after, always and 1 or 0)
 end
 
 --- What it answers: a state; true where `after` is still there, unless the whole
 --- state was asked for; or nil, err.
 function M.looked(self, kind, whole)
-  self.by_body = false
+  self.by_body, self.refused = false, nil
   if not whole and kind == "string" and self.connection.decoder:value() == "ok" then
     return true
   end

@@ -15,6 +15,7 @@ local continuity = require "eventlog.continuity"
 local exchange = require "eventlog.exchange"
 local options = require "eventlog.options"
 local read_stage = require "eventlog.read_stage"
+local reading_script = require "eventlog.reading_script"
 local stages = require "eventlog.stages"
 
 ---@class eventlog.Batch: eventlog.Entry[]
@@ -61,6 +62,8 @@ function M.new(log, start)
     handed_out = nil, -- where the last batch ended: position, known, caught_up;
     -- and reset, which is still to be reported
     was_answered = false, -- whether there ever was a connection that worked
+    look_command = nil, -- by which the script was sent last
+    refused = nil, -- the error for which it is now sent the other way
     retry = nil, -- while the connection is lost
     connection = nil,
     ended = nil, -- the error that every later next() returns
@@ -83,13 +86,22 @@ local function finish(self, err)
   return nil, self.ended
 end
 
+--- The server has answered an error. Returns it, unless another way to send the
+--- script may do better: then the follower goes back, and sends it that way.
+local function recover(self, err)
+  if err.code ~= "NOSCRIPT" then -- else the script is sent whole
+    local refusal = reading_script.judge(self.client, self.look_command, err,
+      self.refused)
+    if refusal then return refusal end
+    self.refused = err
+  end
+  go_back(self)
+end
+
 --- A reply has come: a batch, or nothing yet, or nil, err.
 local function take(self, kind)
   if kind == "error" then
-    local err = Error.from_server(self.connection.decoder:value())
-    if err.code ~= "NOSCRIPT" then return nil, err end
-    go_back(self) -- and send the script whole
-    return
+    return nil, recover(self, Error.from_server(self.connection.decoder:value()))
   end
   self.next_stage = nil
   local batch, err = self.stage.take(self, kind)

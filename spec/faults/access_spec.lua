@@ -105,3 +105,63 @@ describe("what does not pass by itself", function()
         { err.kind, err.code, err.outcome, err.retriable }, err.message)
     end)
 end)
+
+describe("a user who may only read", function()
+  local READER = { "on", ">p", "%R~log*", "+@all" }
+
+  local function set_user(...)
+    server:call("ACL", "SETUSER", "u", ...)
+  end
+
+  --- A follower of each kind, begun by this client, hands out what is there.
+  local function follows(client)
+    for name, at in pairs { tail_and_follow = "", tail_n_and_follow = 5,
+      tail_from_and_follow = "1-1", tail_after_and_follow = "0-1" } do
+      local log = eventlog.new(client, "log")
+      local follower = log[name](log, at)
+      assert.equal("1", watch.tells(follower))
+      follower:close()
+    end
+  end
+
+  it("follows, by scripts that only read", function()
+    start()
+    set_user((table.unpack or unpack)(READER))
+    server:call("XADD", "log", "1-1", "i", 1)
+    local log = new_log("u:p@")
+    follows(log.client)
+    assert.equal(1, #assert(log:tail()))
+    local err = select(2, log:add { i = 2 })
+    assert.same({ "NOPERM", "none" }, { err.code, err.outcome })
+    -- The client has learned it: the server is asked in no other way again.
+    server:call("CONFIG", "RESETSTAT")
+    follows(log.client)
+    local calls = server:call("INFO", "commandstats")
+    assert.is_nil(calls:find("cmdstat_eval:", 1, true))
+    assert.is_nil(calls:find("cmdstat_evalsha:", 1, true))
+  end)
+
+  it("goes on following when write access is taken and given, either way", function()
+    start()
+    set_user("on", ">p", "~log*", "+@all")
+    local log = new_log("u:p@")
+    local follower = attached(log)
+    set_user("resetkeys", "%R~log*")
+    for i = 2, 4 do
+      server:call("CLIENT", "KILL", "TYPE", "normal")
+      server:call("XADD", "log", "*", "i", i)
+      assert.equal(tostring(i), watch.tells(follower))
+      watch.waits(follower)
+      if i == 3 then set_user("~log*", "-eval_ro", "-evalsha_ro") end
+    end
+  end)
+
+  it("is told of the command that every server knows when neither may be used", function()
+    start()
+    set_user("on", ">p", "~log*", "+@all", "-eval", "-eval_ro")
+    server:call("XADD", "log", "1-1", "i", 1)
+    local err = select(2, new_log("u:p@"):tail_and_follow():next(20))
+    assert.same({ "server", "NOPERM", false }, { err.kind, err.code, err.retriable })
+    assert.matches("'eval'", err.message, 1, true)
+  end)
+end)
