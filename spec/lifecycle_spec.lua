@@ -273,14 +273,8 @@ describe("a process", function()
   it("has no more descriptors after a thousand clients than before", function()
     local output = helper.run([[
       local eventlog = require "eventlog"
-      local core = require "eventlog.core"
+      local descriptors = require "spec.support.descriptors"
       local url, name = ...
-      local function descriptors()
-        local pipe = io.popen("ls /proc/" .. string.format("%d", core.pid()) .. "/fd")
-        local _, count = pipe:read("*a"):gsub("\n", "")
-        pipe:close()
-        return count
-      end
       local function unused() end
       local uses = {
         unused,
@@ -316,21 +310,15 @@ describe("a process", function()
       collectgarbage()
       collectgarbage()
       print(descriptors() - before) ]], server.url, new_name())
-    assert.equal("0\n", output)
+    assert.is_true(tonumber(output) <= 0, output .. " descriptors more")
   end)
 
   it("closes at once what a client holds, used or idle", function()
     local output = helper.run([[
       local eventlog = require "eventlog"
-      local core = require "eventlog.core"
+      local descriptors = require "spec.support.descriptors"
       local url, name = ...
       collectgarbage("stop")
-      local function descriptors()
-        local pipe = io.popen("ls /proc/" .. string.format("%d", core.pid()) .. "/fd")
-        local _, count = pipe:read("*a"):gsub("\n", "")
-        pipe:close()
-        return count
-      end
       local before = descriptors()
       local clients = {}
       for i = 1, 20 do
@@ -343,7 +331,9 @@ describe("a process", function()
       local between = descriptors()
       for _, client in ipairs(clients) do client:close() end
       print(between - before, descriptors() - before) ]], server.url, new_name())
-    assert.equal("40\t0\n", output)
+    local held, kept = output:match("(%-?%d+)\t(%-?%d+)")
+    assert.is_true(tonumber(held) >= 40, held .. " descriptors held")
+    assert.is_true(tonumber(kept) <= 0, kept .. " descriptors more")
   end)
 
   --- Each makes garbage collection meet every step.

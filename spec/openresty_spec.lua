@@ -219,7 +219,7 @@ describe("in OpenResty", function()
       local before = connections(server)
       web:get("/add?[1-200]")
       local after = connections(server) - 1 -- the one that asks
-      assert.equal(before, after)
+      assert.is_true(after <= before, after .. " connections, of " .. before)
       assert.equal("201", server:cli("XLEN", "shared"))
     end)
 
@@ -349,7 +349,7 @@ describe("in OpenResty", function()
       assert.is_nil(pipe:read("*l"))
       pipe:close()
       assert.is_true(helper.eventually(is_gone, old))
-      assert.equal(0, blocked(server))
+      assert.is_true(helper.eventually(function() return blocked(server) == 0 end))
       assert.matches("^%d+%-%d+$", web:get("/add"))
     end)
 
@@ -711,7 +711,7 @@ describe("in OpenResty, where requests are aborted and light threads killed", fu
       for i = 1, 10 do assert(ngx.thread.wait(threads[i])) end
       assert(log:length() == 750)
       return right .. " right" ]])
-    assert.equal(0, blocked(server))
+    assert.is_true(helper.eventually(function() return blocked(server) == 0 end))
     -- The pool's, and nothing else.
     assert.is_true(helper.eventually(function() return connected(server) <= 8 end))
     assert.equal("", web:log("%[alert%]"))
