@@ -1,5 +1,6 @@
 /* The module eventlog.core: classes, and functions that need no object. */
 #include "lua_binding.h"
+#include "lua_version.h"
 
 /* --- what the classes share ---------------------------------------------- */
 
@@ -203,6 +204,26 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 
+/* Raises if this module is built for another Lua than the one that has loaded
+ * it. Nothing is used here but what is the same in each Lua: luaL_error(), and
+ * arguments, but no pseudo-index. Lua 5.2 and later pass the module's file. */
+static void check_lua(lua_State *L) {
+  const int running = evl_lua_version_running(), minor = running % 100;
+  const int has_file = lua_type(L, 2) == LUA_TSTRING;
+
+  if (running == LUA_VERSION_NUM || running == 0) return;
+  luaL_error(L,
+             running == 502 || running > 504
+                 ? "eventlog.core%s%s%s is built for Lua 5.%d, and this is Lua "
+                   "5.%d%s: eventlog runs on Lua 5.1, 5.3, 5.4 and LuaJIT"
+                 : "eventlog.core%s%s%s is built for Lua 5.%d, and this is Lua "
+                   "5.%d%s: build it for this one, with luarocks --lua-version "
+                   "5.%d make or cmake -DEVENTLOG_LUA=5.%d",
+             has_file ? " (" : "", has_file ? lua_tostring(L, 2) : "",
+             has_file ? ")" : "", LUA_VERSION_NUM % 100, minor,
+             running == 501 ? " or LuaJIT" : "", minor, minor);
+}
+
 #if defined(_WIN32)
 __declspec(dllexport)
 #elif defined(__GNUC__)
@@ -211,6 +232,7 @@ __attribute__((visibility("default")))
     int luaopen_eventlog_core(lua_State *L);
 
 int luaopen_eventlog_core(lua_State *L) {
+  check_lua(L);
   evl_binding_new_class(L, URL_CLASS, no_methods, url_gc);
   lua_newtable(L);
   evl_binding_set_functions(L, functions);

@@ -2,7 +2,9 @@ rockspec_format = "3.0"
 package = "eventlog"
 version = "scm-1"
 source = {
-  url = ".", -- made in a checkout, with "luarocks make": nothing is fetched
+  -- For "luarocks make" in a checkout, which fetches nothing. script/rock makes the
+  -- rockspec of a release, whose source is a tag of a repository or lies in its rock.
+  url = ".",
 }
 description = {
   summary = "Distributed event logs on Redis Streams",
@@ -12,7 +14,7 @@ happens. A C core on hiredis under a thin Lua frontend.]],
   license = "MIT",
 }
 dependencies = {
-  "lua >= 5.1, < 5.5",
+  "lua >= 5.1, < 5.5, ~= 5.2",
 }
 external_dependencies = {
   HIREDIS = { header = "hiredis/hiredis.h", library = "hiredis" },
@@ -32,6 +34,7 @@ build = {
         "csrc/lua_request.c",
         "csrc/lua_socket.c",
         "csrc/lua_timer.c",
+        "csrc/lua_version.c",
         "csrc/reply.c",
         "csrc/request.c",
         "csrc/socket.c",
