@@ -164,6 +164,13 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
+/* thread() -> the calling coroutine; unlike coroutine.running() of Lua 5.1, also
+ * the main one */
+static int core_thread(lua_State *L) {
+  lua_pushthread(L);
+  return 1;
+}
+
 enum { MOST_RANDOM = 256 };
 
 /* random(n) -> a string of n random bytes, or nil, kind, why */
@@ -199,7 +206,8 @@ static const luaL_Reg functions[] = {
     {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
     {"url", core_url},         {"now", core_now},
     {"pid", core_pid},         {"random", core_random},
-    {"reverse", core_reverse}, {NULL, NULL},
+    {"reverse", core_reverse}, {"thread", core_thread},
+    {NULL, NULL},
 };
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};

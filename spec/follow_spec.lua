@@ -631,6 +631,53 @@ describe("a follower", function()
       assert.equal("2", numbers(batch))
     end)
 
+    it("is not called from within its own wait: that raises, the wait goes on", function()
+      local raised, follower
+      local wait = function(fd, mode, timeout)
+        local ok, why = pcall(function() return (follower:next(0)) end)
+        raised = raised or not ok and why
+        return require("eventlog.core").wait(fd, mode, timeout)
+      end
+      ids = add(eventlog.new(client, log.name), 1, 2)
+      follower = eventlog.new({ url = server.url, driver = wait }, log.name)
+        :tail_and_follow()
+      assert.equal("1 2", numbers(assert(follower:next(20))))
+      fails("timeout", follower:next(0.01))
+      assert.matches("from within", raised, 1, true)
+      assert.matches("follow_spec.lua", raised, 1, true)
+      follower:close()
+    end)
+
+    it("is free at whatever step of next() a hook raised", function()
+      local follower, i, last = eventlog.new(client, log.name):tail_and_follow(), 0, nil
+      for steps = 1, 600, 13 do
+        i = i + 1
+        add(eventlog.new(client, log.name), i, i)
+        local ok, batch = pcall(function()
+          debug.sethook(function()
+            debug.sethook()
+            error("from a hook", 0)
+          end, "", steps)
+          local received = follower:next(20)
+          debug.sethook()
+          return received
+        end)
+        if ok then
+          last = batch[#batch] and batch[#batch].fields.i or last
+        else
+          assert.equal("from a hook", batch)
+        end
+        local err
+        batch, err = coroutine.wrap(function() return follower:next(0.01) end)()
+        if not batch then fails("timeout", batch, err) end
+        for _, entry in ipairs(batch or {}) do
+          assert.is_true(not last or tonumber(entry.fields.i) > tonumber(last))
+          last = entry.fields.i
+        end
+      end
+      follower:close()
+    end)
+
     it("may be handed on between two calls", function()
       local follower = log:tail_and_follow()
       local seen = {}

@@ -8,6 +8,7 @@ local Connection = require "eventlog.connection"
 local Error = require "eventlog.error"
 local Tokens = require "eventlog.tokens"
 local driver = require "eventlog.driver"
+local events = require "eventlog.events"
 local options = require "eventlog.options"
 
 ---@class eventlog.Client
@@ -40,6 +41,7 @@ function M.new(target, level)
     followers = weak_set(),
     requests = {}, -- empty ones, to be used again
     tokens = Tokens.new(),
+    events = settings.on_event and events.new(settings.on_event),
     closed = false,
     down = false,
     next_attempt = 0, -- to reconnect while it is down, of core.now()
@@ -75,13 +77,13 @@ function Client:may_reconnect()
   return true
 end
 
---- Tells on_event. An error in it is raised to whoever made it happen.
----@param kind "connected"|"disconnected"|"reconnecting"|"gap"|"reset"
+--- Tells on_event; while it is being told of another event, after that.
+---@param kind "connected"|"disconnected"|"reconnecting"|"gap"|"reset"|"degraded"
 ---@param log string? the name of the log it happened for
 ---@param message string
 function Client:tell(kind, log, message)
-  local on_event = self.settings.on_event
-  if on_event then on_event({ kind = kind, log = log, message = message }) end
+  local all = self.events
+  if all then all:tell({ kind = kind, log = log, message = message }) end
 end
 
 local function closed_error()
@@ -181,7 +183,7 @@ end
 function Client:pause(seconds)
   if self.closed then return nil, closed_error() end
   local why = self.driver.interrupted and self.driver.interrupted()
-  if why then return nil, Error.new("closed", why) end
+  if why then return nil, Error.new("exiting", why) end
   local transport, err = self.driver.open(self.settings)
   if not transport then return nil, err end
   local time = core.now() + seconds

@@ -1,7 +1,7 @@
 --- What goes wrong for a correct program: the `err` of `nil, err`.
 
 ---@class eventlog.Error
----@field kind "connection"|"timeout"|"closed"|"server"|"protocol"|"gap"|"conflict"|"unsupported"
+---@field kind "connection"|"timeout"|"closed"|"exiting"|"server"|"protocol"|"gap"|"conflict"|"unsupported"
 ---@field message string one line; never holds a password
 ---@field code string? Redis's own prefix, such as "WRONGTYPE" (kind "server")
 ---@field retriable boolean whether trying again later can help
@@ -15,7 +15,7 @@ function Error:__tostring()
   return "eventlog: " .. self.message
 end
 
-local retriable_kinds = { connection = true, timeout = true }
+local retriable_kinds = { connection = true, timeout = true, exiting = true }
 
 -- Redis's ways of saying "not now": https://redis.io/docs, "Error codes" of
 -- each command, and server.c's shared errors.

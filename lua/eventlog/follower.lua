@@ -13,6 +13,7 @@ local Error = require "eventlog.error"
 local backoff = require "eventlog.backoff"
 local continuity = require "eventlog.continuity"
 local exchange = require "eventlog.exchange"
+local inside = require "eventlog.inside"
 local options = require "eventlog.options"
 local read_stage = require "eventlog.read_stage"
 local reading_script = require "eventlog.reading_script"
@@ -67,7 +68,7 @@ function M.new(log, start)
     retry = nil, -- while the connection is lost
     connection = nil,
     ended = nil, -- the error that every later next() returns
-    caller = nil, -- the coroutine that is in next()
+    caller = nil, -- the thread that is in next(), unless an error broke it off
     last_id = nil,
   }, Follower)
   go_back(self)
@@ -183,7 +184,7 @@ end
 local function interrupted(self)
   local driver = self.client.driver
   local why = driver.interrupted and driver.interrupted()
-  return why and Error.new("closed", why)
+  return why and Error.new("exiting", why)
 end
 
 --- The connection works.
@@ -233,25 +234,21 @@ local function advance(self, deadline)
   end
 end
 
--- What a coroutine may be that is still there: not "dead", nor OpenResty's
--- "zombie".
-local alive = { suspended = true, normal = true, running = true }
-
---- Whether another coroutine is in next(). One that died in there is not.
-local function is_busy(self)
-  local caller = self.caller
-  return caller and caller ~= (coroutine.running() or "main") and
-    (caller == "main" or alive[coroutine.status(caller)])
-end
-
---- Notes who is in next(). Raises where another coroutine is.
+--- Notes which thread is in next(). Raises if one is already: another one, or
+--- this one, from within the host's wait or on_event.
 local function enter(self)
-  if is_busy(self) then
-    options.misuse(3, "another coroutine waits in this follower's next(): " ..
-      "give each its own follower")
+  local me = core.thread()
+  if self.caller then
+    if inside.is_inside(self.caller, Follower.next, self, true) then
+      options.misuse(3, self.caller == me and
+        "next() from within next() of the same follower (its on_event, or the " ..
+        "driver's wait function, called it)" or
+        "another coroutine waits in this follower's next(): " ..
+        "give each its own follower")
+    end
+    go_back(self) -- the last next() was broken off by an error
   end
-  if self.caller then go_back(self) end -- it was broken off by an error
-  self.caller = coroutine.running() or "main"
+  self.caller = me
 end
 
 --- The next batch. Returns nil, err with kind "timeout" where there is none in
@@ -281,12 +278,12 @@ function Follower:next(timeout)
   return finish(self, err)
 end
 
---- For the generic `for`: ends when the follower is closed, raises the error
---- that ends it otherwise.
+--- For the generic `for`: ends when the follower is closed or the host goes down,
+--- raises the error that ends it otherwise.
 function Follower:__call()
   local batch, err = self:next()
   if batch then return batch end
-  if err.kind == "closed" then return nil end
+  if err.kind == "closed" or err.kind == "exiting" then return nil end
   error(err, 0)
 end
 
@@ -298,7 +295,7 @@ function Follower:close()
   end
   self.client.followers[self] = nil
   if not self.connection then return end
-  if is_busy(self) then
+  if inside.is_inside(self.caller, Follower.next, self) then
     self.connection:abort()
   else
     finish(self, self.ended)

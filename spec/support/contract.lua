@@ -654,6 +654,71 @@ case("two coroutines in one follower's next() are misuse", function(env)
   client:close()
 end, { "coroutines" })
 
+case("an error raised inside next() leaves the follower to any coroutine", function(env)
+  local client = connect(env)
+  local log = env.eventlog.new(client, "raised")
+  local added = add_numbered(log, 1, 3, 3)
+  local angry = true
+  local other = connect(env, { client_name = "angry", on_event = function(event)
+    if angry and event.kind == "connected" then error("angry") end
+  end })
+  local follower = env.eventlog.new(other, "raised"):tail_and_follow()
+  local why
+  eventually(env, function() -- polled: PUC Lua 5.1 cannot wait inside pcall
+    local ok
+    ok, why = pcall(follower.next, follower, 0)
+    return not ok
+  end)
+  if not tostring(why):find("angry", 1, true) then fail("error", "angry", show(why)) end
+  angry = false
+  -- This coroutine lives on, and is not in next().
+  local task = env.spawn(function() return good(follower:next(20)) end)
+  same_entries(added, env.join(task), "what another coroutine received")
+  append(added, add_numbered(log, 4, 4, 1))
+  same_entries(slice(added, 4), good(follower:next(20)), "what came then")
+  follower:close()
+  bad("closed", follower:next())
+  other:close()
+  client:close()
+end, { "coroutines" })
+
+case("next() from within on_event of that next() is misuse, and the outer one goes on",
+  function(env)
+    local client = connect(env)
+    local added = add_numbered(env.eventlog.new(client, "within"), 1, 2, 2)
+    local follower, why
+    local other = connect(env, { client_name = "within", on_event = function()
+      why = select(2, pcall(follower.next, follower, 0))
+    end })
+    follower = env.eventlog.new(other, "within"):tail_and_follow()
+    same_entries(added, good(follower:next(20)), "what the outer one received")
+    if not tostring(why):find("from within", 1, true) then
+      fail("what the inner one raised", '"from within"', show(why))
+    end
+    follower:close()
+    other:close()
+    client:close()
+  end)
+
+case("on_event may add to its own client, and is told of everything in order", function(env)
+  local before = connections(env)
+  local told, log = {}, nil
+  local client = connect(env, { client_name = "telling", on_event = function(event)
+    told[#told + 1] = event.kind
+    good(log:add({ n = event.kind }))
+    told[#told + 1] = "added"
+  end })
+  log = env.eventlog.new(client, "told")
+  good(log:add({ n = "first" }))
+  -- Of the first connection, and of the one that the add in on_event took.
+  equal("connected added connected added", table.concat(told, " "), "told")
+  equal(3, #good(log:tail()), "entries")
+  if connections(env) > before + 2 then
+    fail("connections", "at most 2 more", show(connections(env) - before))
+  end
+  client:close()
+end)
+
 case("many coroutines use one client and one log at once", function(env)
   local WRITERS, ADDS, FOLLOWERS = 20, 15, 10
   local client = connect(env, { pool_size = 5 })
