@@ -164,8 +164,8 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
-/* thread() -> the calling coroutine; unlike coroutine.running() of Lua 5.1, also
- * the main one */
+/* thread() -> the calling coroutine; unlike coroutine.running() of Lua 5.1,
+ * also the main one */
 static int core_thread(lua_State *L) {
   lua_pushthread(L);
   return 1;
@@ -202,11 +202,16 @@ static int core_reverse(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"id", core_id},           {"id_next", core_id_next},
-    {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
-    {"url", core_url},         {"now", core_now},
-    {"pid", core_pid},         {"random", core_random},
-    {"reverse", core_reverse}, {"thread", core_thread},
+    {"id", core_id},
+    {"id_next", core_id_next},
+    {"id_prev", core_id_prev},
+    {"id_compare", core_id_compare},
+    {"url", core_url},
+    {"now", core_now},
+    {"pid", core_pid},
+    {"random", core_random},
+    {"reverse", core_reverse},
+    {"thread", core_thread},
     {NULL, NULL},
 };
 

@@ -129,6 +129,61 @@ for _, name in ipairs(drivers.names) do
       end)
     end
 
+    if name == "luv" then
+      --- What a program prints, and its status, that waits in its first coroutine,
+      --- after this code.
+      local function first_coroutine(before)
+        return helper.spawn([[
+          local eventlog = require "eventlog"
+          local path = ...
+          coroutine.wrap(function()
+            ]] .. before .. [[
+            local log = eventlog.new({ path = path, driver = "luv" }, "loaded")
+            local follower = log:tail_and_follow()
+            assert(follower:next())
+            collectgarbage()
+            collectgarbage()
+            local batch, err = follower:next(0.05)
+            print(batch, err.kind, #assert(log:add({ n = 1 })))
+          end)()
+          require "luv".run()]], server.path):finish()
+      end
+
+      it("wakes a coroutine that is the first to use luv", function()
+        local output, status = first_coroutine("")
+        assert.same({ "nil\ttimeout\t1\n", 0 }, { output, status })
+      end)
+
+      it("works, or is heard, if that coroutine itself has loaded luv", function()
+        local output, status = first_coroutine('require "luv"\n')
+        if status == 0 then
+          assert.equal("nil\ttimeout\t1\n", output)
+        else
+          assert.matches('require "luv" in the main thread', output, 1, true)
+        end
+      end)
+
+      it("reports a coroutine that is in no state to be woken", function()
+        local output, status = helper.spawn([[
+          local eventlog, uv = require "eventlog", require "luv"
+          local path = ...
+          local log = eventlog.new({ path = path, driver = "luv" }, "nested")
+          local me = coroutine.create(function()
+            local follower = log:tail_and_follow()
+            assert(follower:next())
+            for _ = 1, 2 do assert(not follower:next(0.05)) end
+          end)
+          assert(coroutine.resume(me))
+          -- It is woken from within itself: by a loop that it runs.
+          coroutine.yield = function()
+            coroutine.wrap(function() uv.run() end)()
+          end
+          uv.run()]], server.path):finish()
+        assert.is_true(status ~= 0, output)
+        assert.matches("cannot wake a coroutine that is normal", output, 1, true)
+      end)
+    end
+
     if name == "cqueues" then
       it("blocks where no controller runs", function()
         local client = eventlog.connect(env.target)

@@ -1,7 +1,10 @@
 --- What goes wrong for a correct program: the `err` of `nil, err`.
 
+---@alias eventlog.ErrorKind "connection"|"timeout"|"closed"|"exiting"|"server"|
+---  "protocol"|"gap"|"conflict"|"unsupported"
+
 ---@class eventlog.Error
----@field kind "connection"|"timeout"|"closed"|"exiting"|"server"|"protocol"|"gap"|"conflict"|"unsupported"
+---@field kind eventlog.ErrorKind
 ---@field message string one line; never holds a password
 ---@field code string? Redis's own prefix, such as "WRONGTYPE" (kind "server")
 ---@field retriable boolean whether trying again later can help
