@@ -33,7 +33,7 @@ function M.new(transport, settings)
   return setmetatable({
     transport = transport,
     settings = settings,
-    decoder = core.decoder(),
+    decoder = core.decoder(settings.max_reply),
     pid = core.pid(),
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
@@ -55,6 +55,7 @@ local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
     self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
+    self.failure.too_large = self.decoder:too_large() or nil
   end
   self:close()
   return nil, self.failure or Error.new("closed", "the connection is closed")

@@ -91,6 +91,11 @@ function checks.db(value)
   return nil, "a database number, 0 or more"
 end
 
+function checks.bytes(value)
+  if is_integer(value) and value >= 1 then return to_integer(value) end
+  return nil, "a number of bytes, 1 or more"
+end
+
 --- Beyond this a page would stall the server, which paging is to prevent.
 function checks.batch_size(value)
   if is_integer(value) and value >= 1 and value <= 1e6 then
@@ -138,6 +143,7 @@ local client_options = {
   pool_size = checks.count,
   client_name = checks.client_name,
   spin = checks.count,
+  max_reply = checks.bytes,
   driver = checks.driver,
   on_event = checks.callback,
 }
