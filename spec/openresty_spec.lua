@@ -311,7 +311,10 @@ describe("in OpenResty", function()
         assert(log:add({ a = 1 }))
         assert(os.execute("redis-cli -s %s CLIENT KILL TYPE normal >/dev/null") == 0)
         assert(log:add({ a = 2 }))
-        return "ok" ]], server.path)))
+        assert(os.execute("redis-cli -s %s CLIENT KILL TYPE normal >/dev/null") == 0)
+        local batch = assert(log:tail_and_follow():next())
+        assert(#batch == 2)
+        return "ok" ]], server.path, server.path)))
     end)
 
     it("one that owes a reply is closed", function()
@@ -500,6 +503,57 @@ describe("in OpenResty", function()
         follower:close()
         return batch[1].fields.n ]])
       assert.is_true(helper.eventually(function() return blocked(server) == 0 end))
+    end)
+
+    it("belongs to the request that uses it, until that one has ended", function()
+      local function use(code)
+        return web:run([[
+          local lent = require "handles".lent
+          local function numbers(batch)
+            local list = {}
+            for i, entry in ipairs(batch) do list[i] = entry.fields.n end
+            return table.concat(list, " ")
+          end ]] .. code)
+      end
+      -- Two timers: one waits in next(), one has left it, and goes on elsewhere.
+      for _, way in ipairs { "waits", "lives" } do
+        web:run(string.format([[
+          local handles, way = require "handles", %q
+          handles.lent, handles.go_on = made_in_init:tail_and_follow(), false
+          handles.seen[way] = nil
+          assert(ngx.timer.at(0, function()
+            handles.lent:next()
+            if way == "lives" then handles.seen[way] = "out" end
+            while way == "lives" and not handles.go_on do ngx.sleep(0.01) end
+            local batch, err = handles.lent:next()
+            handles.seen[way] = batch and batch[1].fields.n or tostring(err)
+          end)) ]], way))
+        if way == "waits" then
+          assert.is_true(helper.eventually(function() return blocked(server) == 1 end))
+        else
+          assert.equal("out", helper.eventually(function()
+            local seen = use [[ return require "handles".seen.lives ]]
+            return seen ~= "nil" and seen
+          end))
+        end
+        for _ = 1, 2 do
+          local why = use [[
+            local ok, why = pcall(function() return (lent:next(0)) end)
+            return not ok and why ]]
+          assert.matches("a follower belongs to the request", why, 1, true)
+          assert.not_matches("lua/eventlog", why, 1, true)
+        end
+        server:cli("XADD", "shared", "*", "n", way)
+        use [[ require "handles".go_on = true ]]
+        assert.equal(way, helper.eventually(function()
+          local seen = use("return require 'handles'.seen." .. way)
+          return seen ~= "nil" and seen ~= "out" and seen
+        end))
+        -- That timer has ended: now it is anybody's, and goes on.
+        server:cli("XADD", "shared", "*", "n", "more")
+        assert.equal("more", use [[ return numbers(assert(lent:next(5))) ]])
+        server:cli("FLUSHALL")
+      end
     end)
 
     it("refuses a second light thread in next()", function()

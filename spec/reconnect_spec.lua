@@ -1,6 +1,7 @@
 --- Followers that go on when their connection does not.
 
 local eventlog = require "eventlog"
+local proxies = require "spec.faults.proxy"
 local redis = require "spec.support.redis"
 local scheduler = require "spec.support.scheduler"
 
@@ -65,6 +66,21 @@ describe("a follower", function()
       assert.is_true(told.reconnecting and told.connected)
     end)
   end
+
+  it("begins on another connection when a pooled one dies under its first request",
+    function()
+      local proxy = proxies.start(server.path)
+      finally(function() proxy:stop() end)
+      add(1)
+      for _, start in ipairs { "tail_and_follow", "tail_n_and_follow" } do
+        local pooled = eventlog.new({ url = proxy.url, reconnect_timeout = 5 }, "log")
+        assert(pooled:length())
+        proxy:cut { direction = "request", after = 0, present = true }
+        assert.equal("1", numbers(pooled[start](pooled, 5)))
+        pooled.client:close()
+        proxy:heal()
+      end
+    end)
 
   it("polls, and comes back, while the server is down", function()
     add(1)

@@ -297,6 +297,12 @@ function Connection:is_foreign()
   return self.pid ~= core.pid()
 end
 
+--- Whether another request of the host's uses it, which alone may: in OpenResty.
+function Connection:is_anothers()
+  local transport = self.transport
+  return transport.is_anothers ~= nil and transport:is_anothers()
+end
+
 --- Ends it from another coroutine than the one that may be waiting in it: that
 --- one wakes, gets kind "closed", and closes the descriptor.
 function Connection:abort()

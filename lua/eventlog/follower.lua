@@ -116,6 +116,10 @@ local LONGEST_DELAY = 0.5
 --- The connection is lost: what the follower does next. Returns nothing where
 --- it tries again, or err where it does not.
 local function plan_retry(self, err)
+  if self.connection and self.connection:was_stale() then
+    go_back(self) -- and takes another one
+    return
+  end
   local now, client = core.now(), self.client
   local retry = self.retry
   if not self.was_answered or not Error.passes(err) then return err end
@@ -237,7 +241,11 @@ end
 --- Notes which thread is in next(). Raises if one is already: another one, or
 --- this one, from within the host's wait or on_event.
 local function enter(self)
-  local me = core.thread()
+  local me, connection = core.thread(), self.connection
+  if connection and connection:is_anothers() then
+    options.misuse(3, "another request, which goes on, uses this follower: " ..
+      "a follower belongs to the request or timer that first calls its next()")
+  end
   if self.caller then
     if inside.is_inside(self.caller, Follower.next, self, true) then
       options.misuse(3, self.caller == me and

@@ -4,6 +4,10 @@
 ---
 ---   transport:keep(size)  gives it to that pool, of so many, or closes it
 ---
+--- and, where a stream belongs to whoever opened it:
+---
+---   transport:is_anothers() whether it is still used by another request
+---
 --- A stream has:
 ---   stream:connect(timeout)     -> true | nil, "timeout" | nil, why
 ---   stream:send(bytes, timeout) -> true | nil, why (it sends all, or fails)
@@ -11,6 +15,7 @@
 ---   stream:sleep(seconds)
 ---   stream:close()
 ---   stream:is_reused(), stream:keep(size): where it has a pool
+---   stream:is_anothers(): where it belongs to whoever opened it
 --- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
 
 local core = require "eventlog.core"
@@ -81,6 +86,11 @@ end
 function Transport:is_reused()
   local stream = self.stream
   return stream.is_reused ~= nil and stream:is_reused()
+end
+
+function Transport:is_anothers()
+  local stream = self.stream
+  return self.open and stream.is_anothers ~= nil and stream:is_anothers()
 end
 
 function Transport:keep(size)

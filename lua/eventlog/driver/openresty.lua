@@ -75,6 +75,13 @@ function Stream:receive(timeout)
   return self.socket:receiveany(CHUNK)
 end
 
+--- Whether another request that is still alive made the socket: nginx then raises
+--- "bad request". Once that one has ended, the socket is merely closed.
+function Stream:is_anothers()
+  local ok, why = pcall(self.socket.receive, self.socket, 0) -- takes nothing
+  return not ok and tostring(why):find("bad request", 1, true) ~= nil
+end
+
 function Stream:sleep(seconds) -- luacheck: no self
   ngx.sleep(math.min(seconds, M.slice))
 end
