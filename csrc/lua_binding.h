@@ -25,6 +25,10 @@ void evl_binding_new_class(lua_State *L, const char *class_name,
 /* Sets functions in the table at the top of the stack. */
 void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions);
 
+/* Pushes a string as messages show it: in quotes, on one line, without control
+ * bytes and what is no UTF-8, and cut where it is long. */
+void evl_binding_push_quoted(lua_State *L, const char *text, size_t len);
+
 /* Pushes what a status means to Lua, and returns how many values that is:
  * true for EVL_OK, false for EVL_AGAIN, else nil, kind, why (why may be "" or
  * NULL: the code's own text). No memory is raised, as everywhere in Lua. */

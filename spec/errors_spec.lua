@@ -285,6 +285,58 @@ describe("a peer", function()
     end
   end)
 
+  it("that repeats a password is not repeated; what tells none is shown", function()
+    local known = "ERR unknown command `AUTH`"
+    local invalid = "WRONGPASS invalid username-password pair or user is disabled."
+    -- A password, what the server says, and what the error says.
+    local cases = {
+      { "secret", known .. ", with args beginning with: `secret`, ", known, "ERR" },
+      { ("s"):rep(300), known .. ", with args beginning with: `" .. ("s"):rep(128) .. "`, ",
+        known, "ERR" },
+      { "AUTH", known .. ", with args beginning with: `AUTH`, ", known, "ERR" },
+      { "command", known, known, "ERR" },
+      { "pass", invalid, invalid, "WRONGPASS" },
+      { "password", invalid, invalid, "WRONGPASS" },
+      { "pair", invalid, invalid, "WRONGPASS" },
+      { "WRONGPASS", invalid, invalid, "WRONGPASS" },
+      { "ERR", "ERR the word is ERR", "ERR the word is ***", "ERR" },
+      { "pass", "ERR password 'pass' is not a passport", "ERR password '***' is not a passport",
+        "ERR" },
+      { "p.s%s", "ERR is \"p.s%s\" <p.s%s> pass p.s%ss", "ERR is \"***\" <***> pass p.s%ss",
+        "ERR" },
+      { "$x$", "ERR bad:a$x$b", "ERR bad:a***b", "ERR" },
+      { "two words", "ERR (two words)", "ERR (***)", "ERR" },
+      { "a\nb\0", "ERR bad a b  here", "ERR bad *** here", "ERR" },
+      { "run", "NOPERM User run has no permissions to run the 'auth' command",
+        "NOPERM User *** has no permissions to run the 'auth' command", "NOPERM" },
+      { "a", "ERR a password of a user", "ERR *** password of *** user", "ERR" },
+    }
+    local steps = {}
+    for i, case in ipairs(cases) do
+      steps[i] = { awaits = "AUTH", says = "-" .. case[2] .. "\r\n" }
+    end
+    local fake = peer.start(steps)
+    finally(function() fake:stop() end)
+    for _, case in ipairs(cases) do
+      local client = eventlog.connect { url = fake.url, password = case[1] }
+      local result, err = eventlog.new(client, "log"):length()
+      assert.is_nil(result)
+      assert.equal(case[3], err.message)
+      check(err, case[1], "server", case[4])
+      client:close()
+    end
+  end)
+
+  it("that is named by a path of two lines is named in one", function()
+    local client = eventlog.connect("unix:///nowhere\n/at\27all")
+    assert.equal("eventlog client of unix:///nowhere\\n/at\\027all", tostring(client))
+    local log = eventlog.new(client, "a\nb")
+    assert.equal('eventlog "a\\nb" of ' .. tostring(client), tostring(log))
+    local _, err = log:length()
+    check(err, "length", "connection")
+    assert.matches("unix:///nowhere\\n/at\\027all: ", err.message, 1, true)
+  end)
+
   it("that answered badly is not asked again on that connection", function()
     local fake = peer.start {
       { awaits = "*", says = "+PONG\r\n" }, { awaits = "*", says = ":7\r\n:8\r\n" },
@@ -340,6 +392,32 @@ describe("a server", function()
         assert(result ~= nil, err)
       end
     end
+  end)
+
+  it("refuses a password that is part of its own words, without telling it", function()
+    for _, password in ipairs { "pass", "password", "invalid", "user", "WRONGPASS" } do
+      local client = eventlog.connect { url = server.url, username = "full",
+        password = password }
+      local _, err = eventlog.new(client, "log"):length()
+      check(err, "length", "server", "WRONGPASS")
+      assert.equal("WRONGPASS invalid username-password pair or user is disabled.",
+        err.message)
+    end
+  end)
+
+  it("whose log's name has two lines is told of in one", function()
+    local log = eventlog.new(server.url, "a\nb\27", { on_gap = "error" })
+    for i = 1, 4 do assert(log:add { n = i }) end
+    local follower = log:tail_from_and_follow("1-1")
+    assert(follower:next())
+    assert(log:delete())
+    assert(log:add { n = 5 })
+    local batch, err = follower:next(30)
+    assert.is_nil(batch)
+    check(err, "next", "gap")
+    assert.matches('log "a\\nb\\027" was ', err.message, 1, true)
+    assert.matches('eventlog "a\\nb\\027" of', tostring(follower), 1, true)
+    log.client:close()
   end)
 
   it("without passwords refuses one", function()
@@ -506,6 +584,60 @@ describe("a client", function()
       client:close()
       connections(server, "pool", 0)
     end
+  end)
+
+  --- How many connections the server was asked for so far.
+  local function received()
+    return tonumber(server:call("INFO", "stats"):match("total_connections_received:(%d+)"))
+  end
+
+  it("needs no more connections than it has calls at a time", function()
+    local tasks = scheduler.new()
+    local client = eventlog.connect { url = server.url, driver = tasks.wait }
+    local log = eventlog.new(client, "log")
+    local before = received()
+    for _ = 1, 50 do
+      tasks:spawn(function()
+        for i = 1, 20 do assert(log:add { n = i }) end
+      end)
+    end
+    tasks:run()
+    local made = received() - before
+    assert(made <= 51, made .. " connections") -- and the one that asks
+    assert.equal(1000, server:call("XLEN", "log"))
+    client:close()
+  end)
+
+  it("lets go, by their age, of connections that it does not need", function()
+    local tasks = scheduler.new()
+    local client = eventlog.connect {
+      url = server.url, driver = tasks.wait, pool_idle = 0.2, client_name = "aging",
+    }
+    local log = eventlog.new(client, "log")
+    server:signal("STOP") -- so that they all wait at one time
+    for _ = 1, 6 do tasks:spawn(function() assert(log:tail()) end) end
+    tasks:spawn(function()
+      tasks:sleep(0.01)
+      server:signal("CONT")
+    end)
+    tasks:run()
+    tasks:spawn(function()
+      local give_up = core.now() + 30
+      repeat -- one is always in use
+        assert(log:length())
+        tasks:sleep(0.02)
+      until client.idle.first == client.idle.last or core.now() > give_up
+    end)
+    tasks:run()
+    local one = connections(server, "aging", 1)
+    -- That one, too, once it has been idle for so long.
+    tasks:spawn(function()
+      tasks:sleep(0.25)
+      assert(log:length())
+    end)
+    tasks:run()
+    assert.not_same(one, connections(server, "aging", 1))
+    client:close()
   end)
 
   it("does not use again what a dropped coroutine was reading", function()

@@ -236,6 +236,15 @@ describe("in OpenResty", function()
       assert.equal(3, kept)
     end)
 
+    it("for pool_idle seconds", function()
+      web:run(string.format([[
+        local log = eventlog.new({ url = %q, pool_idle = 0.1, client_name = "aging" }, "x")
+        assert(log:add({ i = 1 })) ]], server.url))
+      assert.is_true(helper.eventually(function()
+        return not server:cli("CLIENT", "LIST"):find("name=aging", 1, true)
+      end))
+    end)
+
     it("none with a pool_size of 0", function()
       web:run(string.format([[
         local log = eventlog.new({ url = %q, pool_size = 0, client_name = "none" }, "x")

@@ -1,14 +1,17 @@
---- A client: a server's address, and connections to it. Whoever needs one has
---- it to himself; what is idle waits in a pool. Connections that are in use are
---- held by their users only: a coroutine that is dropped takes its half-read
---- connection along to the garbage collector, and never into the pool.
+--- A client: a server's address, and connections to it. An operation has one to
+--- itself; idle ones wait in a pool, and go by their age. Connections that are in
+--- use are held by their users only: a coroutine that is dropped takes its
+--- half-read connection along to the garbage collector, and never into the pool.
 
 local core = require "eventlog.core"
 local Connection = require "eventlog.connection"
 local Error = require "eventlog.error"
+local Pool = require "eventlog.pool"
 local Tokens = require "eventlog.tokens"
+local backoff = require "eventlog.backoff"
 local driver = require "eventlog.driver"
 local events = require "eventlog.events"
+local misuse = require "eventlog.misuse"
 local options = require "eventlog.options"
 
 ---@class eventlog.Client
@@ -20,6 +23,8 @@ function Client:__tostring()
   return "eventlog client of " .. Connection.address(self.settings)
 end
 
+local check_self = misuse.class(Client, "client", "eventlog.connect()")
+
 local M = {}
 
 --- Weak: what is in use does not live longer because the client knows it.
@@ -27,21 +32,30 @@ local function weak_set()
   return setmetatable({}, { __mode = "k" })
 end
 
+local function close(connection)
+  connection:close()
+end
+
+local function forget() end
+
 --- eventlog.connect. Does no I/O; misuse raises.
 ---@param target string|table|nil
 ---@param level integer as for error(): whose mistake misuse is
 ---@return eventlog.Client
 function M.new(target, level)
   local settings = options.client(target, level + 1)
+  local most, seconds = settings.pool_size, settings.pool_idle
   return setmetatable({
     settings = settings,
     driver = driver.find(settings.driver),
-    idle = {}, -- the pool: a stack, so that what is not needed grows old
+    idle = Pool.new(most, seconds, close), -- connections
     in_use = weak_set(), -- connections
     followers = weak_set(),
-    requests = {}, -- empty ones, to be used again
+    requests = Pool.new(most, seconds, forget), -- empty ones
+    time = core.now(), -- when a connection was released last
     tokens = Tokens.new(),
     events = settings.on_event and events.new(settings.on_event),
+    was_connected = false, -- whether there ever was a connection
     closed = false,
     down = false,
     next_attempt = 0, -- to reconnect while it is down, of core.now()
@@ -93,15 +107,15 @@ end
 --- The next usable connection of the pool, or nil. Drops what has died, and
 --- what a parent process opened.
 local function take_idle(self)
-  local idle = self.idle
-  for i = #idle, 1, -1 do
-    local connection = idle[i]
-    idle[i] = nil
+  local idle, now = self.idle, core.now()
+  local connection = idle:take(now)
+  while connection do
     if connection:is_alive() then
       connection.reused, connection.answered = true, false
       return connection
     end
     connection:close()
+    connection = idle:take(now)
   end
 end
 
@@ -135,6 +149,7 @@ end
 function Client:establish(connection, log, deadline)
   if connection:is_established() then return true end
   local ok, err = connection:establish(deadline)
+  if ok then self.was_connected = true end
   if ok and connection.fresh then
     connection.fresh = false
     self:tell("connected", log, "connected to " ..
@@ -143,9 +158,8 @@ function Client:establish(connection, log, deadline)
   return ok, err
 end
 
---- A connection that is established, for one operation on a log.
----@param log string name
-function Client:acquire(log)
+--- A connection that is established, or nil, err.
+local function acquire(self, log)
   local connection, err = self:checkout()
   if not connection then return nil, err end
   if connection.reused then return connection end -- it was established before
@@ -156,21 +170,44 @@ function Client:acquire(log)
   return nil, self.closed and closed_error() or err
 end
 
+-- Seconds between attempts at the first connection, at most.
+local LONGEST_DELAY = 0.5
+
+--- A connection that is established, for one operation on a log. Before there
+--- ever was one, the option retry_first_connection has it waited for.
+---@param log string name
+function Client:acquire(log)
+  local connection, err = acquire(self, log)
+  if connection or self.was_connected or
+    not self.settings.retry_first_connection then
+    return connection, err
+  end
+  local give_up = core.now() + self.settings.reconnect_timeout
+  local delay = backoff.FIRST
+  while not connection and Error.passes(err) and core.now() + delay <= give_up do
+    self:tell("reconnecting", log, err.message)
+    local pause, ok
+    pause, delay = backoff.step(delay, LONGEST_DELAY)
+    ok, err = self:pause(pause)
+    if not ok then return nil, err end
+    connection, err = acquire(self, log)
+  end
+  return connection, err
+end
+
 --- Takes a connection back, whatever state it is in.
 ---@param connection table
 ---@param log string? name
 function Client:release(connection, log)
   self.in_use[connection] = nil
+  self.time = core.now()
   local was_lost = connection:is_lost()
-  local pool_size = self.settings.pool_size
   if self.closed or not connection:is_clean() then
     connection:close()
   elseif self.driver.has_pool then
-    connection:keep(pool_size)
-  elseif #self.idle < pool_size then
-    self.idle[#self.idle + 1] = connection
+    connection:keep(self.settings.pool_size, self.settings.pool_idle)
   else
-    connection:close()
+    self.idle:put(connection, self.time)
   end
   if was_lost then
     self:tell("disconnected", log, "lost the connection to " ..
@@ -195,32 +232,22 @@ end
 
 --- An empty request; give it back when its replies have come.
 function Client:take_request()
-  local requests = self.requests
-  local n = #requests
-  local request = requests[n]
-  requests[n] = nil
-  return request or core.request()
+  return self.requests:take(self.time) or core.request()
 end
 
 function Client:give_request(request)
-  local requests = self.requests
-  local n = #requests
-  if n < self.settings.pool_size then
-    request:clear()
-    requests[n + 1] = request
-  end
+  request:clear()
+  self.requests:put(request, self.time)
 end
 
 --- Ends its followers, closes what it holds. What waits in another coroutine
 --- returns kind "closed", as does every later call. Idempotent.
 function Client:close()
+  check_self(self, "close")
   self.closed = true
   for follower in pairs(self.followers) do follower:close() end
   for connection in pairs(self.in_use) do connection:abort() end
-  for i = #self.idle, 1, -1 do
-    self.idle[i]:close()
-    self.idle[i] = nil
-  end
+  self.idle:clear()
 end
 
 return M

@@ -4,6 +4,7 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
+local secrets = require "eventlog.secrets"
 
 local Connection = {}
 Connection.__index = Connection
@@ -15,12 +16,17 @@ local M = {}
 local TIMEOUT = Error.new("timeout", "nothing yet")
 M.TIMEOUT = TIMEOUT
 
+--- On one line.
+local function printable(text)
+  return core.quote(text):match('^"(.*)"')
+end
+
 --- Where the server is, for messages. Never with a password.
 ---@param settings table
 ---@return string
 function M.address(settings)
-  if settings.path then return "unix://" .. settings.path end
-  local host = settings.host
+  if settings.path then return "unix://" .. printable(settings.path) end
+  local host = printable(settings.host)
   if host:find(":", 1, true) then host = "[" .. host .. "]" end
   return string.format("%s://%s:%d", settings.tls and "rediss" or "redis", host,
     settings.port)
@@ -33,7 +39,7 @@ function M.new(transport, settings)
   return setmetatable({
     transport = transport,
     settings = settings,
-    decoder = core.decoder(settings.max_reply),
+    decoder = core.decoder(),
     pid = core.pid(),
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
@@ -55,7 +61,6 @@ local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
     self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
-    self.failure.too_large = self.decoder:too_large() or nil
   end
   self:close()
   return nil, self.failure or Error.new("closed", "the connection is closed")
@@ -112,17 +117,6 @@ local function greeting(settings)
   if count > 0 then return request, count end
 end
 
---- What the server says of the greeting, without what is secret in it: some
---- answer a command they do not know with its arguments.
-local function without_secrets(text, settings)
-  for _, secret in ipairs { settings.password or "", settings.username or "" } do
-    if secret ~= "" then
-      text = text:gsub(secret:gsub("%p", "%%%0"), "***")
-    end
-  end
-  return text
-end
-
 --- Connects, and logs in. Returns true, at once where that is done; or nil,
 --- err: TIMEOUT where the deadline passed, and it may be called again.
 ---@param deadline number? of core.now()
@@ -151,8 +145,9 @@ function Connection:establish(deadline)
     local kind, err = self:reply(deadline)
     if not kind then return nil, err end
     if kind == "error" then
-      self.failure = Error.from_server(
-        without_secrets(self.decoder:value(), settings))
+      self.failure = Error.from_server(self.decoder:value())
+      self.failure.message =
+        secrets.hide(self.failure.message, settings.password)
       self:close()
       return nil, self.failure
     end
@@ -315,10 +310,11 @@ function Connection:abort()
 end
 
 --- Gives it to the driver's own pool, or closes it. It must be clean.
----@param pool_size integer
-function Connection:keep(pool_size)
+---@param pool_size integer how many that pool holds
+---@param pool_idle number seconds that it keeps each
+function Connection:keep(pool_size, pool_idle)
   self.state = "closed"
-  self.transport:keep(pool_size)
+  self.transport:keep(pool_size, pool_idle)
 end
 
 --- Closes it. Idempotent.

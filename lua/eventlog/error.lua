@@ -1,5 +1,7 @@
 --- What goes wrong for a correct program: the `err` of `nil, err`.
 
+local misuse = require "eventlog.misuse"
+
 ---@alias eventlog.ErrorKind "connection"|"timeout"|"closed"|"exiting"|"server"|
 ---  "protocol"|"gap"|"conflict"|"unsupported"
 
@@ -10,14 +12,18 @@
 ---@field retriable boolean whether trying again later can help
 ---@field outcome "none"|"unknown"|nil from add: whether entries may have been added
 ---@field last_id string? from add_if (kind "conflict")
----@field too_large boolean? whether a reply is larger than max_reply: fewer entries at
----  a time may fit (kind "protocol")
 local Error = {}
 Error.__index = Error
 Error.__name = "eventlog.Error"
+misuse.class(Error, "error", "a call that failed")
 
 function Error:__tostring()
   return "eventlog: " .. self.message
+end
+
+--- "it failed: " .. err
+function Error.__concat(a, b)
+  return tostring(a) .. tostring(b)
 end
 
 local retriable_kinds = { connection = true, timeout = true, exiting = true }
@@ -42,12 +48,12 @@ function M.passes(err)
 end
 
 ---@param kind string
----@param message string
+---@param message string of which one line is made
 ---@return eventlog.Error
 function M.new(kind, message)
   return setmetatable({
     kind = kind,
-    message = message,
+    message = (message:gsub("%c+", " ")),
     retriable = retriable_kinds[kind] or false,
   }, Error)
 end

@@ -65,7 +65,8 @@ end
 
 --- The error that ends a follower of a log with on_gap = "error".
 local function gap_error(self, message)
-  return Error.new("gap", string.format("log %q %s", self.log.name, message))
+  return Error.new("gap", string.format("log %s %s",
+    core.quote(self.log.name), message))
 end
 
 --- Puts a gap or a reset on a batch, and tells of it; or nil, err.

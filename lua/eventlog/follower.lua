@@ -14,6 +14,7 @@ local backoff = require "eventlog.backoff"
 local continuity = require "eventlog.continuity"
 local exchange = require "eventlog.exchange"
 local inside = require "eventlog.inside"
+local misuse = require "eventlog.misuse"
 local options = require "eventlog.options"
 local read_stage = require "eventlog.read_stage"
 local reading_script = require "eventlog.reading_script"
@@ -28,6 +29,9 @@ local stages = require "eventlog.stages"
 local Follower = {}
 Follower.__index = Follower
 Follower.__name = "eventlog.Follower"
+
+local check_self =
+  misuse.class(Follower, "follower", "log:tail_and_follow() and its like")
 
 local M = {}
 
@@ -122,7 +126,8 @@ local function plan_retry(self, err)
   end
   local now, client = core.now(), self.client
   local retry = self.retry
-  if not self.was_answered or not Error.passes(err) then return err end
+  local may_wait = self.was_answered or client.settings.retry_first_connection
+  if not may_wait or not Error.passes(err) then return err end
   if not retry then
     retry = { since = now, delay = backoff.FIRST }
     self.retry = retry
@@ -243,12 +248,12 @@ end
 local function enter(self)
   local me, connection = core.thread(), self.connection
   if connection and connection:is_anothers() then
-    options.misuse(3, "another request, which goes on, uses this follower: " ..
+    misuse.raise(3, "another request, which goes on, uses this follower: " ..
       "a follower belongs to the request or timer that first calls its next()")
   end
   if self.caller then
     if inside.is_inside(self.caller, Follower.next, self, true) then
-      options.misuse(3, self.caller == me and
+      misuse.raise(3, self.caller == me and
         "next() from within next() of the same follower (its on_event, or the " ..
         "driver's wait function, called it)" or
         "another coroutine waits in this follower's next(): " ..
@@ -266,6 +271,7 @@ end
 ---@return eventlog.Batch|nil batch
 ---@return eventlog.Error? err
 function Follower:next(timeout)
+  check_self(self, "next")
   timeout = options.timeout(timeout, 2)
   if self.ended then return nil, self.ended end
   enter(self)
@@ -298,6 +304,7 @@ end
 --- Ends it and closes its connection. Idempotent. From another coroutine it
 --- wakes the one that waits in next(), which returns nil, err (kind "closed").
 function Follower:close()
+  check_self(self, "close")
   if not self.ended then
     self.ended = Error.new("closed", "the follower is closed")
   end

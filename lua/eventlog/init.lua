@@ -4,6 +4,7 @@
 local core = require "eventlog.core"
 local Client = require "eventlog.client"
 local Log = require "eventlog.log"
+local misuse = require "eventlog.misuse"
 
 local M = { _VERSION = "eventlog " .. core.VERSION }
 
@@ -18,17 +19,29 @@ local M = { _VERSION = "eventlog " .. core.VERSION }
 ---@field connect_timeout number? seconds (5)
 ---@field timeout number? seconds without progress (5)
 ---@field reconnect_timeout number? seconds without success (60)
----@field pool_size integer? idle connections kept (8)
+---@field retry_first_connection boolean? whether the first connection is waited
+---  for, up to reconnect_timeout (false: it fails at once)
+---@field pool_size integer? idle connections kept (64)
+---@field pool_idle number? seconds that each is kept (60)
 ---@field client_name string? for CLIENT SETNAME
----@field max_reply integer? bytes of one reply (1 GiB)
 ---@field spin integer? µs of busy waiting before a wait sleeps
 ---@field driver string|fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
 ---@field on_event fun(event: { kind: string, log: string?, message: string })?
 
+--- Raises where a function of the module was called with a colon.
+local function refuse_module(value, usage)
+  if value == M then
+    misuse.raise(3, "eventlog's functions are called with a dot: write %s", usage)
+  end
+end
+
 --- A client of one server. Does no I/O: it connects on first use.
----@param target string|eventlog.ClientOptions|nil redis://127.0.0.1:6379
+---@param target string|eventlog.ClientOptions|eventlog.Client|nil nil:
+---  redis://127.0.0.1:6379; a client: that one
 ---@return eventlog.Client
 function M.connect(target)
+  refuse_module(target, "eventlog.connect(target)")
+  if Client.is(target) then return target end
   local client = Client.new(target, 2)
   return client -- no tail call: misuse is raised at our caller's line
 end
@@ -39,9 +52,26 @@ end
 ---@param options eventlog.LogOptions?
 ---@return eventlog.Log
 function M.new(target, name, options)
+  refuse_module(target, "eventlog.new(target, name, options)")
   local client = Client.is(target) and target or Client.new(target, 2)
   local log = Log.new(client, name, options, 2)
   return log
+end
+
+--- Returns what it was given, what a call returned; raises err if value is nil. As
+--- assert does, which in PUC Lua 5.1 takes no error but a string.
+---@generic T
+---@param value T?
+---@param err eventlog.Error|any
+---@return T value
+function M.check(...)
+  local value, err = ...
+  refuse_module(value, "eventlog.check(value, err)")
+  if value ~= nil then return ... end
+  if err == nil then
+    misuse.raise(2, "nothing to check: write eventlog.check(log:add(...))")
+  end
+  error(err, 0)
 end
 
 return M

@@ -5,6 +5,7 @@ local core = require "eventlog.core"
 local Follower = require "eventlog.follower"
 local Reader = require "eventlog.reader"
 local Writer = require "eventlog.writer"
+local misuse = require "eventlog.misuse"
 local once_writer = require "eventlog.once_writer"
 local options = require "eventlog.options"
 local scripts = require "eventlog.scripts"
@@ -17,8 +18,10 @@ Log.__index = Log
 Log.__name = "eventlog.Log"
 
 function Log:__tostring()
-  return string.format("eventlog %q of %s", self.name, tostring(self.client))
+  return "eventlog " .. core.quote(self.name) .. " of " .. tostring(self.client)
 end
+
+local check_self = misuse.class(Log, "log", "eventlog.new()")
 
 ---@alias eventlog.Value string|number|boolean
 ---@alias eventlog.NewEntry table<string, eventlog.Value>|{ [1]: string, [2]: eventlog.Value }[]
@@ -61,6 +64,7 @@ end
 ---@return string[]|nil ids one "<ms>-<seq>" for each, in order
 ---@return eventlog.Error? err with err.outcome "none" or "unknown"
 function Log:add(...)
+  check_self(self, "add")
   local ids, err = self.writer:add({ ... }, select("#", ...), 2)
   return ids, err -- no tail call: misuse is raised at our caller's line
 end
@@ -69,15 +73,20 @@ end
 ---@param entries eventlog.NewEntry[]
 ---@return string[]|nil ids
 ---@return eventlog.Error? err
-function Log:add_many(entries)
+function Log:add_many(entries, ...)
+  check_self(self, "add_many")
   if type(entries) ~= "table" then
-    options.misuse(2, "entries must be a list of entries, not a %s",
-      type(entries))
+    misuse.raise(2, "entries must be a list of entries, not %s",
+      misuse.describe(entries))
+  end
+  if select("#", ...) > 0 then
+    misuse.raise(2, "add_many takes one list of entries: write " ..
+      "log:add_many({ entry, ... }) or log:add(entry, ...)")
   end
   local n, keys = #entries, 0
   for _ in pairs(entries) do keys = keys + 1 end
   if keys ~= n then
-    options.misuse(2, "entries must be a list of entries without holes or " ..
+    misuse.raise(2, "entries must be a list of entries without holes or " ..
       "other keys; for a single entry use add")
   end
   local ids, err = self.writer:add(entries, n, 2)
@@ -91,7 +100,8 @@ end
 ---@return string[]|nil ids
 ---@return eventlog.Error? err
 function Log:add_if(last_id, ...)
-  last_id = options.id(last_id, 2)
+  check_self(self, "add_if")
+  last_id = options.id(last_id, 2, "last_id")
   self.conditional = self.conditional or
     once_writer.new(self.client, self.name, self.settings)
   local ids, err = self.conditional:add({ ... }, select("#", ...), 2, last_id)
@@ -129,6 +139,7 @@ end
 ---@return eventlog.Entry[]|nil entries
 ---@return eventlog.Error? err
 function Log:tail()
+  check_self(self, "tail")
   local limit = self.settings.max_length
   if limit then return read(self, "last", limit) end
   return read(self, "forwards", "-")
@@ -139,6 +150,7 @@ end
 ---@return eventlog.Entry[]|nil entries
 ---@return eventlog.Error? err
 function Log:tail_n(n)
+  check_self(self, "tail_n")
   n = options.n(n, 2)
   if n == 0 then return {} end
   return read(self, "last", math.min(n, self.settings.max_length or n))
@@ -149,6 +161,7 @@ end
 ---@return eventlog.Entry[]|nil entries
 ---@return eventlog.Error? err
 function Log:tail_from(id)
+  check_self(self, "tail_from")
   id = options.id(id, 2)
   local limit = self.settings.max_length
   if limit then return read(self, "last_from", limit, id) end
@@ -160,6 +173,7 @@ end
 ---@return eventlog.Entry[]|nil entries
 ---@return eventlog.Error? err
 function Log:tail_after(id)
+  check_self(self, "tail_after")
   local after = core.id_next(options.id(id, 2))
   if not after then return {} end -- nothing can come after the highest id
   return read(self, "forwards", after)
@@ -169,6 +183,7 @@ end
 ---@return integer|nil length
 ---@return eventlog.Error? err
 function Log:length()
+  check_self(self, "length")
   local length, err = read(self, "value", "integer", "XLEN", self.name)
   if not length then return nil, err end
   return math.min(length, self.settings.max_length or length)
@@ -179,6 +194,7 @@ end
 ---@return string|nil id
 ---@return eventlog.Error? err
 function Log:last_id()
+  check_self(self, "last_id")
   return read(self, "newest_id")
 end
 
@@ -186,6 +202,7 @@ end
 ---@return boolean|nil deleted
 ---@return eventlog.Error? err
 function Log:delete()
+  check_self(self, "delete")
   local count, err = call(self, true, "script", "integer", scripts.delete,
     self.name, once_writer.tokens_key(self.name))
   if not count then return nil, err end
@@ -202,6 +219,7 @@ end
 --- Follows the log: what is there, then what comes.
 ---@return eventlog.Follower follower
 function Log:tail_and_follow()
+  check_self(self, "tail_and_follow")
   return follow(self, { limit = self.settings.max_length })
 end
 
@@ -209,6 +227,7 @@ end
 ---@param n integer 0 or more
 ---@return eventlog.Follower follower
 function Log:tail_n_and_follow(n)
+  check_self(self, "tail_n_and_follow")
   n = options.n(n, 2)
   return follow(self, { limit = math.min(n, self.settings.max_length or n) })
 end
@@ -217,6 +236,7 @@ end
 ---@param id string "<ms>-<seq>" or "<ms>"
 ---@return eventlog.Follower follower
 function Log:tail_from_and_follow(id)
+  check_self(self, "tail_from_and_follow")
   id = options.id(id, 2)
   return follow(self, {
     limit = self.settings.max_length,
@@ -230,6 +250,7 @@ end
 ---@param id string "<ms>-<seq>" or "<ms>"
 ---@return eventlog.Follower follower
 function Log:tail_after_and_follow(id)
+  check_self(self, "tail_after_and_follow")
   id = options.id(id, 2)
   return follow(self, { after = id, id = id })
 end

@@ -2,7 +2,8 @@
 --- OpenResty cosocket: it brings and takes strings, and waits by itself.
 --- The methods are those of fd_transport.lua, and, where the stream has a pool:
 ---
----   transport:keep(size)  gives it to that pool, of so many, or closes it
+---   transport:keep(size, seconds)  gives it to that pool, of so many, which
+---                         keeps each for so long, or closes it
 ---
 --- and, where a stream belongs to whoever opened it:
 ---
@@ -14,7 +15,7 @@
 ---   stream:receive(timeout)     -> bytes | nil, "timeout" | nil, why
 ---   stream:sleep(seconds)
 ---   stream:close()
----   stream:is_reused(), stream:keep(size): where it has a pool
+---   stream:is_reused(), stream:keep(size, seconds): where it has a pool
 ---   stream:is_anothers(): where it belongs to whoever opened it
 --- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
 
@@ -93,10 +94,10 @@ function Transport:is_anothers()
   return self.open and stream.is_anothers ~= nil and stream:is_anothers()
 end
 
-function Transport:keep(size)
+function Transport:keep(size, seconds)
   if size == 0 then return self:close() end
   self.open = false
-  self.stream:keep(size)
+  self.stream:keep(size, seconds)
 end
 
 function Transport:idle()

@@ -379,6 +379,92 @@ case("reports a server that is not there", function(env)
   end
 end)
 
+--- Each call that needs a connection, given a log and one that is idempotent.
+local connecting = {
+  function(log) return log:add({ n = 1 }) end,
+  function(log) return log:add({ n = 1 }, { n = 2 }) end,
+  function(_, once) return once:add({ n = 1 }) end,
+  function(log) return log:tail() end,
+  function(log) return log:length() end,
+  function(log)
+    local follower = log:tail_and_follow()
+    local batch, err = follower:next()
+    follower:close()
+    return batch, err
+  end,
+}
+
+--- Calls f(log, once) of a client that has the option retry_first_connection, of
+--- a server that is found at `path`. Returns what it did, the events of each kind,
+--- and the client.
+local function call_early(env, path, changes, f)
+  local told = { reconnecting = 0, connected = 0, disconnected = 0 }
+  changes.path, changes.retry_first_connection = path, true
+  function changes.on_event(event) told[event.kind] = told[event.kind] + 1 end
+  local client = connect(env, changes)
+  local result, err = f(env.eventlog.new(client, "early"),
+    env.eventlog.new(client, "early", { idempotent = true }))
+  return result, err, told, client
+end
+
+case("waits for a server that is not there yet, if it is told to", function(env)
+  local late = env.target.path .. ".late"
+  for _, call in ipairs(connecting) do
+    os.remove(late)
+    os.execute(string.format("(sleep 0.1; ln -s '%s' '%s') >/dev/null 2>&1 &",
+      env.target.path, late))
+    local result, err, told, client = call_early(env, late,
+      { pool_size = 0, reconnect_timeout = 20 }, call)
+    good(result, err)
+    equal(true, told.reconnecting > 0, "it told of that")
+    equal(1, told.connected, "connections")
+    -- The first connection only.
+    os.remove(late)
+    told.reconnecting = 0
+    bad("connection", env.eventlog.new(client, "early"):length())
+    equal(0, told.reconnecting, "events")
+    client:close()
+  end
+  os.remove(late)
+end)
+
+case("waits for the first connection up to reconnect_timeout", function(env)
+  for _, call in ipairs(connecting) do
+    local before = env.now()
+    local result, err, told, client = call_early(env, "/nonexistent/redis.sock",
+      { reconnect_timeout = 0.15 }, call)
+    err = bad("connection", result, err)
+    equal(true, env.now() - before < 20, "it gave up")
+    equal(true, told.reconnecting > 0, "it told of that")
+    equal(true, err.outcome == nil or err.outcome == "none", "nothing was added")
+    client:close()
+  end
+  -- What no waiting mends fails at once.
+  for _, call in ipairs(connecting) do
+    local result, err, told, client = call_early(env, env.target.path,
+      { password = "wrong" }, call)
+    bad("server", result, err)
+    equal(0, told.reconnecting, "events")
+    client:close()
+  end
+end)
+
+case("takes the longest times that there may be", function(env)
+  local client = connect(env, { timeout = 1e9, connect_timeout = 1e9,
+    reconnect_timeout = 1e9, pool_idle = 1e9 })
+  local log = env.eventlog.new(client, "patient")
+  for n = 1, 3 do
+    good(log:add({ n = n }))
+    equal(n, good(log:length()), "length")
+  end
+  local follower = log:tail_and_follow()
+  equal(3, #good(follower:next(1e9)), "entries")
+  good(log:add({ n = 4 }))
+  equal(1, #good(follower:next(1e12)), "entries")
+  good(env.eventlog.new(client, "patient", { idempotent = true }):add({ n = 5 }))
+  client:close()
+end)
+
 case("reports a wrong password, and a database that is not there", function(env)
   env.cli("ACL", "SETUSER", "reader", "on", ">right", "~*", "+@all")
   local right = connect(env, { username = "reader", password = "right", db = 3 })

@@ -18,7 +18,7 @@ local M = {}
 local TOO_LARGE = socket._SETSIZE or 1024
 
 -- Always ready to be written.
-local writable = (socket.udp4 or socket.udp)()
+local writable = assert((socket.udp4 or socket.udp)())
 
 --- What copas takes for a socket. A fresh one for each wait: copas keeps a wait
 --- that ran out in the queue of its socket.

@@ -8,6 +8,8 @@
 ---   interrupted() -> why, or nil: whether what waits is to end by itself
 
 local Error = require "eventlog.error"
+require "eventlog.driver.blocking" -- now: later there may be no descriptor to
+-- read its file with
 
 local M = {}
 
@@ -33,7 +35,7 @@ local function missing(name, why)
   return {
     open = function()
       return nil, Error.new("unsupported", string.format(
-        "driver %q cannot be used: %s", name, why))
+        'driver "%s" cannot be used: %s', name, why))
     end,
   }
 end

@@ -19,8 +19,8 @@ M.has_pool = true
 -- Under a second, so that a reload is not held up by a follower.
 M.slice = 0.5
 
--- What nginx keeps an idle connection for, at most.
-local IDLE_MS = 60000
+-- Milliseconds are an int to nginx; from here on settimeout() raises.
+local LONGEST_MS = 2 ^ 31 - 1
 
 -- The most that is taken from a cosocket at once.
 local CHUNK = 64 * 1024
@@ -41,12 +41,18 @@ local function pool_name(settings)
     ngx.md5(settings.password or ""))
 end
 
+--- Seconds as the milliseconds of a cosocket's timeout, of which 0 means the
+--- default.
+local function to_ms(seconds)
+  return math.min(math.max(1, seconds * 1000), LONGEST_MS)
+end
+
 local Stream = {}
 Stream.__index = Stream
 
 function Stream:connect(timeout)
   local settings, socket = self.settings, self.socket
-  socket:settimeout(math.max(1, timeout * 1000))
+  socket:settimeout(to_ms(timeout))
   local options = { pool = pool_name(settings) }
   if settings.path then
     return socket:connect("unix:" .. settings.path, options)
@@ -66,12 +72,12 @@ function Stream:is_reused()
 end
 
 function Stream:send(bytes, timeout)
-  self.socket:settimeout(math.max(1, timeout * 1000))
+  self.socket:settimeout(to_ms(timeout))
   return self.socket:send(bytes)
 end
 
 function Stream:receive(timeout)
-  self.socket:settimeout(math.max(1, timeout * 1000))
+  self.socket:settimeout(to_ms(timeout))
   return self.socket:receiveany(CHUNK)
 end
 
@@ -87,8 +93,8 @@ function Stream:sleep(seconds) -- luacheck: no self
 end
 
 --- Gives the connection to nginx's pool.
-function Stream:keep(size)
-  local ok = self.socket:setkeepalive(IDLE_MS, size)
+function Stream:keep(size, seconds)
+  local ok = self.socket:setkeepalive(to_ms(seconds), size)
   if not ok then self.socket:close() end
 end
 
