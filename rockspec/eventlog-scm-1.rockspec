@@ -68,6 +68,7 @@ build = {
     ["eventlog.follower"] = "lua/eventlog/follower.lua",
     ["eventlog.inside"] = "lua/eventlog/inside.lua",
     ["eventlog.log"] = "lua/eventlog/log.lua",
+    ["eventlog.log_state"] = "lua/eventlog/log_state.lua",
     ["eventlog.misuse"] = "lua/eventlog/misuse.lua",
     ["eventlog.once_writer"] = "lua/eventlog/once_writer.lua",
     ["eventlog.options"] = "lua/eventlog/options.lua",

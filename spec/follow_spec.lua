@@ -138,7 +138,7 @@ describe("a follower", function()
         end
         assert.equal(at > last, batch.caught_up or false)
       until at > last
-      assert.equal(first <= last and ids[last] or nil, follower.last_id)
+      assert.equal(ids[last] or "0-0", follower.last_id)
       fails("timeout", follower:next(0))
     end
 
@@ -293,9 +293,29 @@ describe("a follower", function()
     assert.same({ "3 4", "5" }, catch_up(second))
     local third = log:tail_after_and_follow(second.last_id)
     assert.equal(0, #assert(third:next(20)))
-    assert.is_nil(third.last_id)
+    assert.equal(ids[5], third.last_id)
     add(log, 6, 6)
     assert.same({ "6" }, catch_up(third))
+  end)
+
+  it("gives last_id from its first batch on, of where it began", function()
+    local log, ids = new_log(3)
+    local missing = new_log()
+    for _, case in ipairs {
+      { missing:tail_and_follow(), "0-0" }, { missing:tail_n_and_follow(0), "0-0" },
+      { missing:tail_after_and_follow("5-1"), "0-0" }, { log:tail_n_and_follow(0), ids[3] },
+      { log:tail_after_and_follow(ids[3]), ids[3] },
+      { log:tail_from_and_follow("9999999999999-1"), ids[3] },
+    } do
+      assert.is_nil(case[1].last_id)
+      assert.equal(0, #assert(case[1]:next(20)))
+      assert.equal(case[2], case[1].last_id)
+    end
+    -- One that goes on from there misses nothing.
+    add(missing, 1, 2)
+    assert.same({ "1 2" }, catch_up(missing:tail_after_and_follow("0-0")))
+    add(log, 4, 5)
+    assert.same({ "4 5" }, catch_up(log:tail_after_and_follow(ids[3])))
   end)
 
   it("gives of a repeated name the last value, and any bytes", function()

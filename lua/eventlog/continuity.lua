@@ -1,13 +1,23 @@
 --- Whether what a follower reads joins what it handed out: finds gaps (entries
 --- trimmed away before they were read) and resets (the log was deleted,
---- recreated or rolled back). Does no I/O: scripts.state brings the facts.
+--- recreated or rolled back). Does no I/O: log_state.lua has the facts.
 ---
---- Behind each page comes a look at the log. As a rule the entry that was
---- handed out last is still there, and then nothing was lost. Where it is not,
---- counts tell what happened: Redis 7 counts all entries that were ever added,
---- and so each entry has a number, its index, which neither trimming nor
---- deleting changes. Who counts on from batch to batch misses what was deleted
---- in between: his index is then too low, and never too high.
+--- Behind each page comes a look at the log. Two kinds of facts judge it.
+---
+--- Ids: a log only grows at its end and is only trimmed at its beginning. So while
+--- the entry before the page, or any older one, is still there, nothing behind it
+--- was trimmed; and a log whose first entry became older is another log.
+---
+--- Counts (Redis 7): `added`, how many entries the log was ever given, and
+--- `removed`, how many of these are not there any more, only go up. Each entry has
+--- an index, the value of `added` when it came. A follower that counts on from page
+--- to page misses the entries that were deleted unread: its index is then too low,
+--- and never too high. So it may know how many entries are missing at most, and if
+--- that is none, no gap is told. XDEL leaves the highest id that it ever took: when
+--- that is not above the id up to which the index was exact, it still is exact.
+--- Counts begin with the log, or when a Redis before 7 hands it over to a later
+--- one (a file, RESTORE, a replica): then `added` is the length, whatever was
+--- removed until then. So counts are compared only with counts.
 
 local core = require "eventlog.core"
 
@@ -19,162 +29,266 @@ local compare = core.id_compare
 ---@field missed integer? how many entries are missing; nil: the server cannot tell
 
 ---@class eventlog.Known what a follower knows of the log up to where it is
----@field index integer? of the entry there, at least
----@field counted string? the last id whose index the server's counts told
----@field entry boolean? whether there was an entry, and not just a last id
+---@field index integer? how many entries were added up to there, at least
+---@field counted string? the last id up to which the server's counts told that
+---@field entry boolean? whether it saw an entry there, and not just a last id
+---@field claim string? id of an entry that the log had, as the caller says
 ---@field first string? id of the oldest entry when it first looked
+---@field seen eventlog.State? of the log when it looked last
+---@field level boolean? whether it had read all that there was then
+---@field recent string[]? ids of the entries it handed out last, without counts
 ---@field beginning boolean? whether it begins there: nothing can be missing
 
 local M = {}
 
--- What scripts.state answers, in order.
-M.STATE_SIZE = 7
+-- How many ids are kept of a log without counts.
+local RECENT = 32
 
--- What each of these must be.
-local function id_or_none(text) return text == "" or core.id(text) end
-local function count(text) return text:find("^%d+$") end
-local function count_or_none(text) return text == "" or count(text) end
-local function flag(text) return text == "0" or text == "1" end
-local STATE = { core.id, id_or_none, id_or_none, count, count_or_none, id_or_none,
-  flag }
-
---- A state, of what scripts.state answers; nil where that cannot be its answer.
----@param list string[]
-function M.parse(list)
-  for i, check in ipairs(STATE) do
-    if not check(list[i]) then return nil end
-  end
-  return {
-    last = list[1], -- id that was generated last; "0-0": no log
-    first = list[2] ~= "" and list[2] or nil, -- id of the oldest entry
-    newest = list[3], -- id of the newest entry; "": none
-    length = tonumber(list[4]),
-    added = tonumber(list[5]), -- ever; nil before Redis 7
-    deleted = list[6] ~= "" and list[6] or "0-0", -- highest id that XDEL took
-    gone = list[7] == "1", -- whether the entry that was asked for is not there
-  }
-end
 --- For a follower that goes back to what it handed out.
 ---@param known eventlog.Known
 ---@return eventlog.Known
 function M.copy(known)
   return {
     index = known.index, counted = known.counted, entry = known.entry,
-    first = known.first, beginning = known.beginning,
+    claim = known.claim, first = known.first, seen = known.seen,
+    recent = known.recent, beginning = known.beginning, level = known.level,
   }
 end
 
---- The index of the batch's last entry, where the counts tell it.
-local function count_last(batch, more, state)
-  if not state.added then return nil end
-  if not more and batch[#batch].id == state.last then return state.added end
-  if not state.first or compare(state.deleted, state.first) >= 0 then return nil end
-  for i, entry in ipairs(batch) do
-    if entry.id == state.first then
-      return state.added - state.length + 1 + #batch - i
+--- What is known behind the log's end.
+---@param state eventlog.State
+---@return eventlog.Known
+function M.at_end(state)
+  return {
+    index = state.added, counted = state.added and state.last,
+    entry = state.newest == state.last, first = state.first, seen = state,
+    level = state.added ~= nil,
+  }
+end
+
+--- What is known behind an entry that came after the state was taken, with so
+--- many that came since then, at least.
+---@return eventlog.Known
+function M.behind_new(state, newer)
+  return {
+    index = state.added and state.added + newer, entry = true, first = state.first,
+    seen = state,
+  }
+end
+
+--- What is known behind the id that a follower begins at.
+---@param state eventlog.State with `gone` for the claim, or for the id where there is none
+---@param after string
+---@param claim string? the entry that was there, as the caller says
+---@return eventlog.Known
+function M.at_start(state, after, claim)
+  local known = { first = state.first, seen = state, claim = claim }
+  if not claim then
+    known.beginning = true -- nothing is said of what came before
+  elseif not state.gone and claim == after then
+    known.entry, known.claim = true, nil
+    -- It is there, and so were all that were taken out before it.
+    known.index = state.added and
+      (compare(state.deleted, after) < 0 and state.removed or 0) + 1
+  elseif state.added then
+    known.index = state.deleted == claim and 1 or 0
+  end
+  return known
+end
+
+--- Whether a log cannot have had an entry that the caller says it had: it is
+--- another one. Returns what happened to it.
+---@param state eventlog.State with `gone` for the claim
+---@param claim string
+---@return "recreated"|"rewound"|nil reset
+function M.refutes(state, claim)
+  if state.gone and state.removed == 0 and compare(claim, state.last) < 0 then
+    local older = state.first and compare(state.first, claim) < 0
+    return older and "rewound" or "recreated"
+  end
+end
+
+--- The index of the page's last entry (of `after` where it has none): exactly, or
+--- nil; and at most.
+local function count_last(known, after, batch, more, state)
+  local n, first = #batch, state.first
+  local last = n > 0 and batch[n].id or after
+  if not more and last == state.last then return state.added, state.added end
+  if not first or compare(first, last) > 0 then
+    -- All up to it are gone by now, and perhaps others.
+    local exact = known.index == state.removed - n and state.removed or nil
+    return exact, state.removed
+  end
+  if compare(state.deleted, first) < 0 then
+    for i, entry in ipairs(batch) do
+      if entry.id == first then
+        local index = state.removed + 1 + n - i
+        return index, index
+      end
     end
   end
+  if compare(first, after) <= 0 then return nil, state.added end
+  return nil, state.added - math.max(0, state.length - n)
 end
 
---- The same where all of the batch has been trimmed away by now. It is at least
---- the next one after those before it, and at most the last that was taken out.
-local function count_gone(known, batch, state)
-  if not state.added or not known.index or not known.counted then return nil end
-  local last = batch[#batch].id
-  if state.first and compare(state.first, last) <= 0 or
-    compare(state.deleted, known.counted) > 0 then
-    return nil
+--- What is known behind the page.
+local function advance(known, after, batch, state, exact)
+  local n, first = #batch, state.first
+  if n == 0 and not exact and state.added and not known.index and
+    not known.beginning then
+    return M.copy(known) -- counts that are new are taken up with entries
   end
-  local index = known.index + #batch
-  return index == state.added - state.length and index or nil
+  local last = n > 0 and batch[n].id or after
+  local new = {
+    first = known.first or first or n > 0 and batch[1].id or nil,
+    seen = state, recent = known.recent,
+  }
+  if n == 0 then
+    new.claim, new.beginning = known.claim, known.beginning
+    new.entry = known.entry and not (state.added and state.gone)
+  else -- it may have been taken out between the page and the look
+    new.entry = first and compare(first, last) <= 0 and compare(state.deleted, last) < 0
+  end
+  if exact then
+    new.index, new.counted = exact, last
+  elseif not state.added then
+    new.recent = {}
+    for _, id in ipairs(known.recent or {}) do new.recent[#new.recent + 1] = id end
+    for i = math.max(1, n - RECENT + 1), n do new.recent[#new.recent + 1] = batch[i].id end
+    while #new.recent > RECENT do table.remove(new.recent, 1) end
+  elseif known.beginning and n == 0 then
+    -- It begins here, behind all that there was.
+    local is_end = not state.newest or compare(state.newest, after) <= 0
+    new.index = is_end and state.added or state.removed
+    new.counted = is_end and state.last or nil
+  else
+    new.index = (known.index or 0) + n
+    -- What was trimmed unread, if anything, is not in it.
+    local trimmed = not first or compare(first, after) > 0
+    new.counted = not (n > 0 and trimmed) and known.counted or nil
+  end
+  new.level = new.index ~= nil and new.index == state.added
+  return new
 end
 
---- Whether this cannot be the log that was read up to `after`.
-local function is_another(known, after, batch, state, trimmed, last_index)
-  if not state.added then return false end
-  local before = known.index or (known.entry and 1 or 0) -- entries, at least
-  local index = last_index or state.added
-  -- Numbers that were given out before.
-  if index < before + #batch then return true end
-  -- All those are gone, but fewer were ever taken out.
-  if trimmed then return state.added - state.length < before end
+--- Whether an older entry is there that was never handed out, though it would have
+--- been.
+local function is_foreign(recent, id)
+  if not recent or not recent[1] or not id or compare(id, recent[1]) < 0 then
+    return false
+  end
+  for _, known_id in ipairs(recent) do
+    if known_id == id then return false end
+  end
+  return true
+end
+
+--- Whether a state, and the page before it, are not of the log that was read up to
+--- `after`.
+local function is_another(known, after, batch, state, exact, most)
+  local seen, n = known.seen, #batch
+  if compare(state.last, n > 0 and batch[n].id or after) < 0 then return true end
+  if not seen then return false end
+  local first, was_first = state.first, seen.first
+  if first and was_first and compare(first, was_first) < 0 then return true end
+  if not (state.added and seen.added) then
+    return known.entry and state.gone and is_foreign(known.recent, state.older)
+  end
+  local index, removed = known.index or 0, state.removed
+  if state.added < seen.added or removed < seen.removed or
+    compare(state.deleted, seen.deleted) < 0 then
+    return true
+  end
+  if most < index + n then return true end -- numbers that were given out before
+  if removed == seen.removed and (state.gone and known.entry or
+    was_first and first ~= was_first or
+    exact and known.level and exact ~= index + n) then
+    return true -- though nothing was taken out
+  end
+  if not first or compare(first, after) > 0 then return removed < index end
   -- That one is gone, though nothing took it.
   return known.entry and state.gone and compare(state.deleted, after) < 0
 end
 
---- Why the log is another one: rolled back if it still begins with what we
---- know, else made anew.
-local function reset_kind(state, known_first, after)
-  local same = known_first and state.first and
-    compare(state.first, known_first) >= 0 and compare(state.first, after) <= 0
-  return same and "rewound" or "recreated"
+--- What became of a log that is another one now: rolled back if it still begins
+--- with what was read, else made anew.
+local function reset_kind(known, after, state)
+  local first, seen = state.first, known.seen
+  if not known.first or not first or compare(first, known.first) < 0 or
+    compare(first, after) > 0 then
+    return "recreated"
+  end
+  local is_later = seen and seen.first and compare(first, seen.first) > 0
+  -- Then what was before it has been taken out.
+  if is_later and state.removed and seen.removed and state.removed <= seen.removed then
+    return "recreated"
+  end
+  return "rewound"
 end
 
---- A page without entries.
-local function judge_empty(known, after, state)
-  if compare(state.last, after) < 0 then
-    return { reset = reset_kind(state, known.first, after), restart = true }
+--- What is missing between `after` and the page, because it was trimmed; or nil.
+local function find_gap(known, after, batch, state, exact, most)
+  local claim, n = known.claim, #batch
+  if claim == batch[1].id then return nil end
+  local gap = { after = after, before = batch[1].id }
+  local trimmed = not state.first or compare(state.first, after) > 0
+  if not (state.added and known.seen.added) then
+    local lost = claim and (claim ~= after or state.gone) or
+      known.entry and state.gone
+    -- Trimmed, deleted, or another log: nothing tells.
+    return (trimmed or lost) and gap or nil
   end
-  -- Equal: the end. Higher: what came is gone again, and the next page that has
-  -- entries will count it.
-  if state.last == after and state.added then
-    return { index = state.added, counted = after, entry = known.entry }
+  if not trimmed then
+    -- An older entry is there, so that nothing behind it was trimmed; unless the
+    -- log never had the one that the caller knows.
+    return claim and compare(state.deleted, claim) < 0 and gap or nil
   end
-  return { index = known.index, counted = known.counted, entry = known.entry }
+  local index = known.index or 0
+  if most - n - index <= 0 then return nil end
+  if exact and known.counted and compare(state.deleted, known.counted) <= 0 then
+    gap.missed = exact - n - index
+  end
+  return gap
 end
 
---- What is missing between `after` and the batch, which was trimmed; or nil.
-local function find_gap(known, after, batch, state, last_index)
-  local missed
-  if last_index and known.index and known.counted and
-    compare(state.deleted, known.counted) <= 0 then -- nothing was since
-    missed = last_index - #batch - known.index
-  end
-  local never_lost = state.added and state.added == state.length
-  if missed == 0 or (not missed and never_lost) then return nil end
-  return { after = after, before = batch[1].id, missed = missed }
+--- How many entries the log has at least, behind a page of n, while nothing was
+--- taken out since the last look; only where the server counts.
+---@param known eventlog.Known
+---@param n integer
+---@return integer length
+function M.least_length(known, n)
+  return known.index - known.seen.removed + n
 end
 
 --- Counts on where the entry before a page of n is still there: nothing was lost.
 ---@param known eventlog.Known is changed
 ---@param n integer
 function M.count_on(known, n)
-  known.index = known.index and known.index + n
-  known.entry = true
+  if n == 0 then return end
+  known.index, known.entry, known.claim = known.index + n, true, nil
 end
 
---- Judges a page behind an entry that may be gone.
+--- Judges a page, by the look behind it.
 ---@param known eventlog.Known up to `after`
 ---@param after string id that the page was asked for after
 ---@param batch table[] its entries, perhaps none
 ---@param more boolean whether the log had more than these
----@param state table of parse()
----@return table verdict index, counted, entry: to be known of the batch's end;
----  gap; reset; restart: the page is to be dropped, and the log read from its
----  beginning
+---@param state eventlog.State
+---@return table verdict known: up to the batch's end; gap; reset; restart: the page
+---  is to be dropped, and the log read from its beginning
 function M.judge(known, after, batch, more, state)
-  local index, first = known.index, batch[1]
-  if not first then return judge_empty(known, after, state) end
-
-  local trimmed = not state.first or compare(state.first, after) > 0
-  local last_index = count_last(batch, more, state) or
-    count_gone(known, batch, state)
-  local verdict = { index = last_index, counted = last_index and batch[#batch].id,
-    entry = true }
-  if not last_index and index and not trimmed then
-    verdict.index, verdict.counted = index + #batch, known.counted
-  end
+  local exact, most
+  if state.added then exact, most = count_last(known, after, batch, more, state) end
+  local verdict = { known = advance(known, after, batch, state, exact) }
   if known.beginning then return verdict end
-
-  if is_another(known, after, batch, state, trimmed, last_index) then
-    verdict.reset = reset_kind(state, known.first, after)
-    verdict.restart = first.id ~= state.first
-  elseif trimmed and (state.added or after ~= "0-0") then
-    -- Before Redis 7 who has read nothing cannot know whether he missed anything.
-    verdict.gap = find_gap(known, after, batch, state, last_index)
-  elseif not state.added and known.entry and state.gone then
-    -- Deleted, or another log: before Redis 7 nothing tells.
-    verdict.gap = { after = after, before = first.id }
+  local first = batch[1]
+  if is_another(known, after, batch, state, exact, most) then
+    verdict.reset = reset_kind(known, after, state)
+    verdict.restart = not first or first.id ~= state.first
+    verdict.known.first, verdict.known.recent = state.first, nil
+    if not exact then verdict.known.index, verdict.known.counted = nil, nil end
+  elseif first and known.seen then
+    verdict.gap = find_gap(known, after, batch, state, exact, most)
   end
   return verdict
 end

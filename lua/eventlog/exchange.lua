@@ -4,6 +4,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local continuity = require "eventlog.continuity"
+local log_state = require "eventlog.log_state"
 local reading_script = require "eventlog.reading_script"
 local scripts = require "eventlog.scripts"
 
@@ -41,23 +42,26 @@ function M.entries_of(self, shape, limit)
 end
 
 --- Asks where the log stands; only the first time with the script's body.
-function M.look(self, request, after, always)
+--- `whole`: the whole state even if `after` is still there.
+function M.look(self, request, after, whole)
   local command, text = reading_script.command(self.client, scripts.state,
     self.by_body)
   self.look_command = command
-  request:command(command, text, 1, self.log.name, after, always and 1 or 0)
+  request:command(command, text, 1, self.log.name, after, whole and 1 or 0)
 end
 
---- What it answers: a state; true where `after` is still there, unless the whole
---- state was asked for; or nil, err.
+--- What it answers: a state; or the log's length where `after` is still there,
+--- unless the whole state was asked for; or nil, err.
 function M.looked(self, kind, whole)
   self.by_body, self.refused = false, nil
-  if not whole and kind == "string" and self.connection.decoder:value() == "ok" then
-    return true
+  local decoder = self.connection.decoder
+  if not whole and kind == "string" then
+    local length = log_state.length(decoder:value())
+    if length then return length end
+    return self.connection:reject("protocol", "no log can be so long")
   end
-  local list, failure, why =
-    self.connection.decoder:strings(1, continuity.STATE_SIZE)
-  local state = list and continuity.parse(list)
+  local list, failure, why = decoder:strings(1, log_state.SIZE)
+  local state = list and log_state.parse(list)
   if state then return state end
   return self.connection:reject(failure or "protocol",
     why or "no log can stand there")
@@ -90,20 +94,47 @@ function M.report(self, batch, gap, reset)
   return batch
 end
 
---- Begins behind the log's end, as the state tells it.
-function M.begin_behind(self, state)
-  local known = self.known
-  self.position = state.last
-  known.index, known.counted = state.added, state.added and state.last
-  known.entry = state.newest == state.last
+--- What a first batch has to say of the id to begin at: that it is beyond the
+--- log's end.
+function M.beyond(self, state)
+  local id = self.start.id
+  if id and core.id_compare(id, state.last) > 0 then
+    return state.last == "0-0" and "recreated" or "rewound"
+  end
 end
 
---- A first batch: with a reset where the id to begin at was beyond the end.
-function M.clamped(self, batch, state)
-  local id = self.start.id
-  if not id or core.id_compare(id, state.last) <= 0 then return batch end
-  return M.report(self, batch, nil,
-    state.last == "0-0" and "recreated" or "rewound")
+--- Hands out a batch. A reset waits for one that has entries.
+function M.hand_out(self, batch, gap, reset)
+  self.known.beginning = nil
+  if #batch > 0 then
+    reset, self.reset = self.reset or reset, nil
+  end
+  return M.report(self, batch, gap, reset)
+end
+
+--- The log is another one, and read from its beginning; with max_length, as
+--- tail() would. Where nothing was handed out yet, and the connection is lost,
+--- all begins as the caller said.
+function M.start_over(self, reset)
+  self.start = { limit = self.log.settings.max_length }
+  self.located = 0
+  self.reset = reset
+  self.relocates = self.start.limit ~= nil
+  self.position, self.more, self.idle = "0-0", false, false
+  self.known = { beginning = true }
+  self.last_size = nil
+  -- Here it goes back to, too, should the connection be lost before the reset
+  -- was reported.
+  if self.handed_out then self.handed_out = M.mark(self, true) end
+end
+
+--- Where a follower is, to go back to.
+function M.mark(self, caught_up)
+  return {
+    position = self.position, known = continuity.copy(self.known),
+    caught_up = caught_up, reset = self.reset, start = self.start,
+    relocates = self.relocates,
+  }
 end
 
 --- Lets the connection go, with what is under way on it.

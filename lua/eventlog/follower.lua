@@ -24,7 +24,8 @@ local stages = require "eventlog.stages"
 ---@field caught_up boolean? true where it reached the log's end when it was read
 
 ---@class eventlog.Follower
----@field last_id string? id of the last entry handed out: a resume token
+---@field last_id string? a resume token: id of the last entry handed out; until
+---  then, from the first batch on, of where it began ("0-0": at the beginning)
 ---@operator call: eventlog.Batch?
 local Follower = {}
 Follower.__index = Follower
@@ -42,10 +43,13 @@ local function go_back(self)
   self.position = out and out.position or "0-0" -- XREAD goes on after this
   self.first = not out -- no batch was handed out yet
   self.known = out and continuity.copy(out.known) or { beginning = true }
+  self.start = out and out.start or self.origin
   self.more = not (out and out.caught_up) -- whether the log goes on behind that
   self.located = 0 -- entries before the first batch that are to come in it
   self.reset = out and out.reset -- for the next batch that has entries
-  self.clamp_state = nil
+  self.relocates = out and out.relocates -- whether to find the last max_length first
+  self.beyond = nil -- a reset to report: the id to begin at is beyond the end
+  self.idle = false -- whether its last wait brought nothing
   self.last_size = nil -- of the last entry, where it came on this connection
   self.suspicious = false -- whether the look behind a page has to be a close one
   self.again = false -- whether a page is read once more
@@ -55,13 +59,17 @@ end
 
 ---@param log eventlog.Log
 ---@param start table limit: of the last so many entries; after: those after
----  this id; both, one or neither; id: the id that the caller gave
+---  this id; both, one or neither; id: the id that the caller gave; claim: the
+---  same where it names an entry, and not a point in time
 ---@return eventlog.Follower
 function M.new(log, start)
   local self = setmetatable({
     log = log,
     client = log.client,
-    start = start,
+    origin = start, -- where the caller wants it to begin
+    start = start, -- the same, or the beginning of a log that was made anew
+    read_stage = read_stage,
+    locates = stages.first,
     batch_size = log.settings.batch_size,
     request = core.request(),
     handed_out = nil, -- where the last batch ended: position, known, caught_up;
@@ -279,9 +287,8 @@ function Follower:next(timeout)
   local batch, err = advance(self, timeout and core.now() + timeout)
   if batch then
     local last = batch[#batch]
-    local out = { position = self.position, known = continuity.copy(self.known),
-      caught_up = batch.caught_up, reset = self.reset }
-    if last then self.last_id = last.id end
+    local out = exchange.mark(self, batch.caught_up)
+    self.last_id = last and last.id or self.last_id or self.position
     self.handed_out = out -- at once: an error of a hook may come at any step
     self.first = false
     self.caller = nil

@@ -237,11 +237,13 @@ end
 ---@return eventlog.Follower follower
 function Log:tail_from_and_follow(id)
   check_self(self, "tail_from_and_follow")
-  id = options.id(id, 2)
+  local names_entry
+  id, names_entry = options.id(id, 2)
   return follow(self, {
     limit = self.settings.max_length,
     after = core.id_prev(id) or "0-0",
     id = id,
+    claim = names_entry and id or nil,
   })
 end
 
@@ -251,8 +253,9 @@ end
 ---@return eventlog.Follower follower
 function Log:tail_after_and_follow(id)
   check_self(self, "tail_after_and_follow")
-  id = options.id(id, 2)
-  return follow(self, { after = id, id = id })
+  local names_entry
+  id, names_entry = options.id(id, 2)
+  return follow(self, { after = id, id = id, claim = names_entry and id or nil })
 end
 
 return M

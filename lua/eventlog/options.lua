@@ -178,15 +178,18 @@ function M.n(n, level)
   return good
 end
 
---- An id, as "<ms>-<seq>".
+--- An id, as "<ms>-<seq>"; and whether it was given so, and names an entry: "<ms>"
+--- is a point in time, and "0-0" the beginning.
 ---@param what string? what the caller calls it: "id"
+---@return string id
+---@return boolean names_entry
 function M.id(id, level, what)
   local good = core.id(id)
   if not good then
     raise(level + 1, '%s must be a string "<ms>-<seq>" or "<ms>", not %s',
       what or "id", describe(id))
   end
-  return good
+  return good, good ~= "0-0" and id:find("-", 1, true) ~= nil
 end
 
 --- A timeout in seconds; nil where there is none.

@@ -13,12 +13,12 @@ local BLOCK = 5
 -- Bytes of an entry that may be sent again, to see whether it is still there.
 local SMALL = 1000
 
---- Whether the look behind the page may be a plain XRANGE of the entry that was
---- handed out last: a sixth of what the script costs. It tells no more than
---- whether that entry is still there.
+--- Whether the look behind the page may be a glance: it sees no more than whether
+--- the entry that was handed out last is still there, and how long the log is.
+--- What it cannot tell is told by a closer look. A log that is quiet is looked at
+--- closely, since it may have been made anew, just as long, with that very id.
 local function may_glance(self)
-  return self.waits and self.known.index and not self.suspicious and
-    self.last_size and self.last_size <= SMALL
+  return self.waits and self.known.counted and not self.suspicious and not self.idle
 end
 
 function M.ask(self, request)
@@ -32,12 +32,17 @@ function M.ask(self, request)
       name, self.position)
   end
   self.glances = may_glance(self)
-  if self.glances then
+  local replies, block = 2, self.waits and BLOCK
+  -- Plain commands cost a fraction of the script, but send the entry again.
+  if self.glances and self.last_size and self.last_size <= SMALL then
     request:command("XRANGE", name, self.position, self.position)
+    request:command("XLEN", name)
+    replies = 3
   else
-    exchange.look(self, request, self.position, not self.known.index)
+    exchange.look(self, request, self.position, not self.glances)
   end
-  return 2, self.waits and BLOCK
+  self.plain = replies == 3
+  return replies, block
 end
 
 --- The page: kept until the look behind it is there.
@@ -46,7 +51,7 @@ local function take_page(self)
   if not count then return nil, last end
   local pending = {
     after = self.position, size = self.last_size,
-    waited = self.waits or self.again,
+    waited = self.waits or self.again, plain = self.plain,
     glanced = self.glances, more = count > self.batch_size,
   }
   self.pending, self.more, self.again = pending, pending.more, false
@@ -65,24 +70,8 @@ local function take_page(self)
   return nil, err
 end
 
---- The log is another one: it is read from its beginning. What was asked after
---- a page that had entries is of no use.
-local function start_over(self, reset, under_way)
-  if under_way then exchange.detach(self) end
-  -- Here it goes back to, too, should the connection be lost before the reset
-  -- was reported.
-  if self.handed_out then
-    self.handed_out = { position = "0-0", known = { beginning = true },
-      caught_up = true, reset = reset }
-  end
-  self.reset = reset
-  self.position, self.more = "0-0", false
-  self.known = { beginning = true }
-  self.next_stage = M
-end
-
---- A glance has found the entry gone: the page is read again, and the whole
---- state behind it; and so are the next ones, until all is well.
+--- A glance has found that something was taken out: the page is read again, and
+--- the whole state behind it; and so are the next ones, until all is well.
 local function look_closely(self, pending)
   self.suspicious = true
   self.position, self.last_size = pending.after, pending.size
@@ -90,57 +79,76 @@ local function look_closely(self, pending)
   self.next_stage = M
 end
 
---- What the look behind the page says: state, or true where the entry before
---- the page is still there; false where only a closer look can tell; nil, err.
-local function take_state(self, kind)
-  if not self.pending.glanced then return exchange.looked(self, kind) end
-  local count, err = exchange.page(self, "range", 1)
-  if not count then return nil, err end
-  return count == 1
+--- What the look behind the page says: a state; or the log's length, where the
+--- entry before the page is still there; nothing while a reply is due; or nil,
+--- err.
+local function take_state(self, pending, kind)
+  if not pending.plain then return exchange.looked(self, kind, not pending.glanced) end
+  if not pending.there then
+    local count, err = exchange.page(self, "range", 1)
+    if not count then return nil, err end
+    pending.there = count
+    return
+  end
+  if kind ~= "integer" then
+    return self.connection:reject("protocol", "the reply is not XLEN's")
+  end
+  -- Of a log that has lost the entry, the length says nothing.
+  return pending.there == 1 and self.connection.decoder:value() or -1
+end
+
+--- What the state behind the page says: gap, reset; or nothing, and true where
+--- the page is not handed out.
+local function judge(self, pending, batch, state)
+  local was = self.known.seen
+  local verdict = continuity.judge(self.known, pending.after, batch, pending.more,
+    state)
+  if verdict.restart or verdict.reset and self.log.settings.max_length then
+    -- What was asked for after a page that had entries is of no use.
+    if pending.asked then exchange.detach(self) end
+    exchange.start_over(self, verdict.reset)
+    self.next_stage = M
+    return nil, nil, true
+  end
+  self.suspicious = was ~= nil and was.removed ~= state.removed
+  self.known = verdict.known
+  return verdict.gap, verdict.reset
 end
 
 --- The look behind the page.
 local function take_look(self, kind)
-  local state, err = take_state(self, kind)
-  if err then return nil, err end
-  local pending = self.pending
+  local pending, known = self.pending, self.known
+  local seen, err = take_state(self, pending, kind)
+  if not seen then return nil, err end
   self.pending = nil
-  if not state then return look_closely(self, pending) end
-  local batch, known = pending.batch, self.known
-  local gap, reset
-  if state == true then
-    self.suspicious = false
+  local batch, gap, reset = pending.batch, nil, nil
+  if type(seen) == "table" then
+    local dropped
+    gap, reset, dropped = judge(self, pending, batch, seen)
+    if dropped then return end
+  elseif seen >= continuity.least_length(known, #batch) then
     continuity.count_on(known, #batch)
   else
-    local verdict = continuity.judge(known, pending.after, batch, pending.more, state)
-    if verdict.restart then return start_over(self, verdict.reset, pending.asked) end
-    known.index, known.counted = verdict.index, verdict.counted
-    known.entry = verdict.entry
-    gap, reset = verdict.gap, verdict.reset
-    known.first = not reset and known.first or state.first
-    -- The very entry that was to come first: nothing is missing before it.
-    if gap and batch[1].id == self.start.id then gap = nil end
+    return look_closely(self, pending)
+  end
+  if #batch > 0 and self.relocates then
+    if pending.asked then exchange.detach(self) end
+    self.known = { beginning = true }
+    self.next_stage = self.locates(self.start)
+    return
   end
   if not pending.asked then self.next_stage = M end
-  known.first = known.first or batch[1] and batch[1].id
   -- Where it did not wait and nothing was there, that is the log's end: what
   -- was beyond the last batch has been deleted meanwhile.
-  if #batch == 0 and pending.waited then return end
-  known.beginning = false
+  self.idle = #batch == 0 and pending.waited
+  if self.idle then return end
   if not pending.more then
     batch.caught_up = true
     self.connection.decoder:trim() -- it may wait long for the next one
   end
-  if #batch > 0 then
-    reset, self.reset = self.reset or reset, nil
-  end
-  local clamped = self.clamp_state
-  if clamped then
-    self.clamp_state = nil
-    batch, err = exchange.clamped(self, batch, clamped)
-    if not batch then return nil, err end
-  end
-  return exchange.report(self, batch, gap, reset)
+  reset = self.beyond or reset
+  self.beyond = nil
+  return exchange.hand_out(self, batch, gap, reset)
 end
 
 function M.take(self, kind)

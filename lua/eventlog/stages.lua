@@ -12,52 +12,82 @@
 --- with next_stage set where the stage is done; or nil, err.
 --- self is the follower.
 
+local continuity = require "eventlog.continuity"
 local core = require "eventlog.core"
 local exchange = require "eventlog.exchange"
-local read_stage = require "eventlog.read_stage"
 
 local M = {}
 
---- The stage to begin with.
+--- The stage to begin with; nil: reading.
 ---@param start table of the follower
 function M.first(start)
-  return start.limit and M.last or start.after and M.clamp or read_stage
+  return start.limit and M.last or start.after and M.clamp or nil
 end
 
 M.last = {}
 
 function M.last.ask(self, request)
-  exchange.look(self, request, "0-0", true)
+  exchange.look(self, request, self.start.claim or "0-0", true)
   -- One more than a batch shows whether all fit into one.
   request:command("XREVRANGE", self.log.name, "+", "-", "COUNT",
     math.max(1, math.min(self.start.limit, self.batch_size + 1)))
   return 2
 end
 
---- Where a follower of the last entries goes on: behind the newest one, or where
---- the log's end was just before. Its index is known unless more came between.
-local function settle_behind(self, newest, state)
-  local known = self.known
-  exchange.begin_behind(self, state)
-  if newest and core.id_compare(newest, state.last) > 0 then
-    self.position, known.entry = newest, true
-    known.index, known.counted = nil, nil
+--- The last entries, newest first, as a batch: those after an id, if any.
+local function batch_of(newest_first, after)
+  local batch = {}
+  for _, entry in ipairs(newest_first) do
+    if after and core.id_compare(entry.id, after) <= 0 then break end
+    batch[#batch + 1] = entry
   end
-  known.first = state.first or newest
-  known.beginning = false
+  core.reverse(batch)
+  return batch
+end
+
+--- Where a follower of the last entries goes on: behind the newest one, or where
+--- the log's end was just before.
+local function settle_behind(self, newest, newer, state)
+  self.position, self.known = state.last, continuity.at_end(state)
+  if newest and core.id_compare(newest, state.last) > 0 then
+    self.position, self.known = newest, continuity.behind_new(state, newer)
+  end
+  self.known.first = state.first or newest
   self.more = false
 end
 
-function M.last.take(self, kind)
-  if not self.state then
-    local err
-    self.state, err = exchange.looked(self, kind, true)
-    return nil, err
+--- How many of the entries came after the state was taken.
+local function count_newer(newest_first, state)
+  local newer = 0
+  for i, entry in ipairs(newest_first) do
+    if core.id_compare(entry.id, state.last) <= 0 then break end
+    newer = i
   end
+  return newer
+end
+
+--- The first reply: where the log stands.
+local function take_first_state(self, kind)
+  local state, err = exchange.looked(self, kind, true)
+  if not state then return nil, err end
+  self.state = state
+  local claim = self.start.claim
+  local reset = claim and continuity.refutes(state, claim)
+  if reset then exchange.start_over(self, reset) end
+end
+
+function M.last.take(self, kind)
+  if not self.state then return take_first_state(self, kind) end
   local state = self.state
   self.state = nil
   local count, oldest, newest = exchange.page(self, "range", self.batch_size + 1)
   if not count then return nil, oldest end
+  if count == 0 and self.relocates and not self.first then
+    self.position = "0-0"
+    self.next_stage = self.read_stage -- until there is something to locate
+    return
+  end
+  self.relocates = false
   local after = self.start.after
   if count > self.batch_size and
     not (after and core.id_compare(newest, after) <= 0) then
@@ -68,16 +98,11 @@ function M.last.take(self, kind)
   local newest_first, err = exchange.entries_of(self, "range", self.start.limit)
   if not newest_first then return nil, err end
   self.connection.decoder:trim() -- it may wait long for the next one
-  local batch = {}
-  for _, entry in ipairs(newest_first) do
-    if after and core.id_compare(entry.id, after) <= 0 then break end
-    batch[#batch + 1] = entry
-  end
-  core.reverse(batch)
-  settle_behind(self, newest, state)
-  self.next_stage = read_stage
+  local batch = batch_of(newest_first, after)
+  settle_behind(self, newest, math.max(1, count_newer(newest_first, state)), state)
+  self.next_stage = self.read_stage
   batch.caught_up = true
-  return exchange.clamped(self, batch, state)
+  return exchange.hand_out(self, batch, nil, exchange.beyond(self, state))
 end
 
 M.locate = {}
@@ -112,29 +137,33 @@ function M.locate.take(self)
   if after and core.id_compare(self.position, after) < 0 then
     self.position = after
   end
-  self.next_stage = read_stage
+  self.next_stage = self.read_stage
 end
 
 M.clamp = {}
 
 function M.clamp.ask(self, request)
-  exchange.look(self, request, self.start.after, true)
+  exchange.look(self, request, self.start.claim or self.start.after, true)
   return 1
 end
 
 function M.clamp.take(self, kind)
   local state, err = exchange.looked(self, kind, true)
   if not state then return nil, err end
-  local after = self.start.after
-  local known = self.known
-  known.beginning = after == "0-0" -- who has read nothing misses nothing
-  known.first, known.entry = state.first, not state.gone
-  self.position = after
-  if core.id_compare(after, state.last) >= 0 then
-    exchange.begin_behind(self, state)
+  local after, claim = self.start.after, self.start.claim
+  local reset = claim and continuity.refutes(state, claim)
+  if reset then
+    exchange.start_over(self, reset)
+    self.next_stage = M.first(self.start) or self.read_stage
+    return
   end
-  self.clamp_state = state
-  self.next_stage = read_stage
+  self.beyond = exchange.beyond(self, state)
+  if core.id_compare(after, state.last) >= 0 then
+    self.position, self.known = state.last, continuity.at_end(state)
+  else
+    self.position, self.known = after, continuity.at_start(state, after, claim)
+  end
+  self.next_stage = self.read_stage
 end
 
 return M

@@ -116,7 +116,7 @@ describe("a user who may only read", function()
   --- A follower of each kind, begun by this client, hands out what is there.
   local function follows(client)
     for name, at in pairs { tail_and_follow = "", tail_n_and_follow = 5,
-      tail_from_and_follow = "1-1", tail_after_and_follow = "0-1" } do
+      tail_from_and_follow = "1-1", tail_after_and_follow = "0-0" } do
       local log = eventlog.new(client, "log")
       local follower = log[name](log, at)
       assert.equal("1", watch.tells(follower))
