@@ -3,6 +3,7 @@
  * What is here, in the order in which data flows:
  *
  *   ids and values    evl_id, evl_field       plain values
+ *   keys              evl_key_slot ...        where a cluster keeps them
  *   requests          evl_request             commands -> bytes to send
  *   spinning          evl_spin                how long to look before sleeping
  *   the system        evl_now ...             time, process, random bytes
@@ -123,6 +124,22 @@ enum { EVL_NUMBER_SIZE = 352 };
  * strconv.FormatFloat(d, 'f', -1, 64). */
 size_t evl_double_format(double d, char buf[EVL_NUMBER_SIZE]);
 size_t evl_integer_format(int64_t i, char buf[EVL_NUMBER_SIZE]);
+
+/* --- keys ---------------------------------------------------------------- */
+
+/* How many slots a Redis Cluster has, and room for evl_slot_tag. */
+enum { EVL_SLOTS = 16384, EVL_SLOT_TAG_SIZE = 6 };
+
+/* What a cluster hashes of a key: its hash tag, which is what stands between
+ * the first "{" and the next "}", or the whole key if nothing does. A part of
+ * key, of *tag_len bytes. */
+const char *evl_key_tag(const char *key, size_t len, size_t *tag_len);
+/* The slot that a key lies in, from 0 to EVL_SLOTS - 1. */
+int evl_key_slot(const char *key, size_t len);
+/* Writes the smallest decimal number that, as a hash tag, lies in this slot,
+ * without a NUL. Returns its length; 0 if there is no such slot. Looks through
+ * up to 110,000 numbers, in about a millisecond. */
+size_t evl_slot_tag(int slot, char buf[EVL_SLOT_TAG_SIZE]);
 
 /* --- where a server is --------------------------------------------------- */
 

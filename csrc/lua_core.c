@@ -172,6 +172,30 @@ static int core_id_compare(lua_State *L) {
   return 1;
 }
 
+/* --- keys ---------------------------------------------------------------- */
+
+/* key_tag(key) -> the hash tag that puts it into its cluster slot; the whole
+ * key if it has none */
+static int core_key_tag(lua_State *L) {
+  size_t len, tag_len;
+  const char *key = luaL_checklstring(L, 1, &len);
+  const char *tag = evl_key_tag(key, len, &tag_len);
+
+  lua_pushlstring(L, tag, tag_len);
+  return 1;
+}
+
+/* slot_tag(key) -> the smallest decimal number that, as a hash tag, lies in
+ * the key's cluster slot */
+static int core_slot_tag(lua_State *L) {
+  size_t len;
+  const char *key = luaL_checklstring(L, 1, &len);
+  char tag[EVL_SLOT_TAG_SIZE];
+
+  lua_pushlstring(L, tag, evl_slot_tag(evl_key_slot(key, len), tag));
+  return 1;
+}
+
 /* --- the rest ------------------------------------------------------------ */
 
 static void set_string(lua_State *L, const char *key, const char *value) {
@@ -270,12 +294,20 @@ static int core_reverse(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"id", core_id},           {"id_next", core_id_next},
-    {"id_prev", core_id_prev}, {"id_compare", core_id_compare},
-    {"url", core_url},         {"now", core_now},
-    {"pid", core_pid},         {"quote", core_quote},
-    {"random", core_random},   {"reverse", core_reverse},
-    {"thread", core_thread},   {NULL, NULL},
+    {"id", core_id},
+    {"id_next", core_id_next},
+    {"id_prev", core_id_prev},
+    {"id_compare", core_id_compare},
+    {"url", core_url},
+    {"now", core_now},
+    {"pid", core_pid},
+    {"quote", core_quote},
+    {"random", core_random},
+    {"reverse", core_reverse},
+    {"thread", core_thread},
+    {"key_tag", core_key_tag},
+    {"slot_tag", core_slot_tag},
+    {NULL, NULL},
 };
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};

@@ -177,6 +177,24 @@ static int decoder_strings(lua_State *L) {
   return 1;
 }
 
+/* decoder:any_string(first, count) -> whether one of items first.. of the
+ * reply, an array, is a string */
+static int decoder_any_string(lua_State *L) {
+  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
+  lua_Integer first = luaL_checkinteger(L, 2);
+  lua_Integer end = first + luaL_checkinteger(L, 3), i;
+  evl_item item;
+  int found = 0;
+
+  if (evl_cursor_next(&cursor, &item) == EVL_OK && item.type == EVL_ITEM_ARRAY)
+    for (i = 1; i < end && !found; i++) {
+      if (evl_cursor_next(&cursor, &item) != EVL_OK) break;
+      found = i >= first && item.type == EVL_ITEM_STRING;
+    }
+  lua_pushboolean(L, found);
+  return 1;
+}
+
 /* --- entries ------------------------------------------------------------- */
 
 static int skip_fields(evl_cursor *cursor, size_t fields) {
@@ -329,6 +347,7 @@ void evl_binding_open_decoder(lua_State *L) {
       {"length", decoder_length},
       {"page", decoder_page},
       {"strings", decoder_strings},
+      {"any_string", decoder_any_string},
       {"empty", decoder_empty},
       {NULL, NULL},
   };

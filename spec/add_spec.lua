@@ -433,7 +433,13 @@ describe("add", function()
       commands_of(function() expiring:add { n = 1 } end))
   end)
 
-  it("is one round trip where it is a batch", function()
+  --- A log whose client knows already that the server has MULTI and EXEC.
+  local function asked(log)
+    log.client.has_units = true
+    return log
+  end
+
+  it("is one round trip where it is a batch, but for a client's first", function()
     -- A peer that answers nothing until it has all of it.
     local fake = peer.start {
       awaits = "\r\n$4\r\nEXEC\r\n",
@@ -442,9 +448,16 @@ describe("add", function()
     }
     finally(function() fake:stop() end)
     for _, ttl in ipairs { 0, 1000 } do
-      local log = eventlog.new(fake.url, "log", { ttl = ttl })
+      local log = asked(eventlog.new(fake.url, "log", { ttl = ttl }))
       local ids, err = log:add(unpack(numbered(3)))
       assert.same({ "1-1", "1-2", "1-3" }, ids, tostring(err))
+    end
+    local log = eventlog.new(server.url, "log")
+    local first = commands_of(function() assert(log:add(unpack(numbered(3)))) end)
+    assert(first:find("exec 2,", 1, true) and first:find("multi 2,", 1, true), first)
+    for _ = 1, 2 do
+      local later = commands_of(function() assert(log:add(unpack(numbered(3)))) end)
+      assert(later:find("exec 1,", 1, true) and later:find("multi 1,", 1, true), later)
     end
   end)
 
@@ -541,7 +554,8 @@ describe("add", function()
     local fake = peer.start(steps)
     finally(function() fake:stop() end)
     for i, case in ipairs(expected) do
-      local log = eventlog.new({ url = fake.url, timeout = 0.1 }, "log", { ttl = case.ttl })
+      local log = asked(eventlog.new({ url = fake.url, timeout = 0.1 }, "log",
+        { ttl = case.ttl }))
       local ids, err = log:add(unpack(numbered(case.n)))
       assert.is_nil(ids)
       assert.same({ case.kind, "unknown" }, { err.kind, err.outcome })

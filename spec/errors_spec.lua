@@ -147,7 +147,7 @@ describe("a peer", function()
     { "-ERR a strange one\r\n", "server", "ERR" },
     { "-LOADING Redis is loading\r\n", "server", "LOADING", true },
     { "-CLUSTERDOWN The cluster is down\r\n", "server", "CLUSTERDOWN", true },
-    { "-MOVED 7365 127.0.0.1:7001\r\n", "server", "MOVED", false },
+    { "-MOVED 7365 127.0.0.1:7001\r\n", "unsupported", "", false },
     { "-WRONGTYPE Operation against a key\r\n", "server", "WRONGTYPE", false },
     { "-nothing we know\r\n", "server", "" },
     { "", "connection" },

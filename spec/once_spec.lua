@@ -1,7 +1,10 @@
 --- Adds that land once, however often they are sent, and adds under a condition.
 
+local Tokens = require "eventlog.tokens"
+local core = require "eventlog.core"
 local eventlog = require "eventlog"
-local once_writer = require "eventlog.once_writer"
+local helper = require "spec.support.helper"
+local side_key = require "eventlog.side_key"
 local redis = require "spec.support.redis"
 
 local server
@@ -83,25 +86,128 @@ describe("an idempotent add", function()
   end)
 
   it("keeps few tokens, which expire, and go with the log", function()
-    local key = once_writer.tokens_key("log")
+    local key = side_key.of("log")
     for i = 1, 200 do assert(log:add { i = i }) end
     assert(server:call("HLEN", key) <= 2)
     local ttl = server:call("PTTL", key)
     assert(ttl > 2 * 60000 and ttl <= 7 * 60000, ttl)
     -- Of a writer long gone:
     server:call("HSET", key, "gone:1", "1 1000 5-1")
-    for i = 1, 64 do assert(log:add { i = i }) end
-    assert.equal(0, server:call("HEXISTS", key, "gone:1"))
+    assert(helper.eventually(function()
+      assert(log:add { i = 1 })
+      return server:call("HEXISTS", key, "gone:1") == 0
+    end))
     assert.is_true(log:delete())
     assert.equal(0, server:call("EXISTS", key))
   end)
 
-  it("keeps its tokens in the log's cluster slot", function()
-    for name, key in pairs {
-      log = "{log}:eventlog", ["a{b}c"] = "a{b}c:eventlog", ["a{b"] = "{a{b}:eventlog",
-    } do
-      assert.equal(key, once_writer.tokens_key(name))
+  --- Has the next add of the log be one of another writer.
+  local function become_another() log.client.tokens = Tokens.new() end
+
+  --- Sends the log's last add again, as after a lost answer.
+  local function retry(one, ...)
+    local slot = one.client.tokens.free[1]
+    slot.number = slot.number - 1
+    return one:add(...)
+  end
+
+  it("keeps no more tokens than there were writers within their time", function()
+    local key = side_key.of("log")
+    log.writer.keep_ms = 300
+    for i = 1, 1000 do
+      become_another()
+      assert(log:add { i = i })
     end
+    -- Beside one that goes on adding, all others go. The mark is a field, too.
+    assert(helper.eventually(function()
+      assert(log:add { i = 0 })
+      return server:call("HLEN", key) == 2
+    end))
+    -- And if all writers come once, there are not many more than came lately.
+    local at = {}
+    for i = 1, 3000 do
+      become_another()
+      assert(log:add { i = i })
+      at[i] = core.now()
+    end
+    local lately = 0
+    for _, time in ipairs(at) do
+      if time > core.now() - 1.5 then lately = lately + 1 end
+    end
+    assert(server:call("HLEN", key) <= lately + 300)
+  end)
+
+  it("keeps its tokens for its own time, whatever others add", function()
+    local ids = assert(log:add({ a = 1 }, { a = 2 }))
+    local hasty = eventlog.new({ url = server.url, reconnect_timeout = 0.1,
+      connect_timeout = 0.1, timeout = 0.1 }, "log", { idempotent = true })
+    hasty:add { b = 1 }
+    local keep = log.writer.keep_ms
+    assert(server:call("PTTL", side_key.of("log")) > keep)
+    core.wait(-1, "r", 1.6) -- by then the others' time is over, twice
+    for i = 1, 20 do hasty:add { b = i } end
+    assert.same(ids, retry(log, { a = 1 }, { a = 2 }))
+    -- The key's time is made longer in time.
+    server:call("PEXPIRE", side_key.of("log"), keep - 1)
+    assert(log:add { a = 3 })
+    assert(server:call("PTTL", side_key.of("log")) > keep)
+  end)
+
+  it("returns the ids again, whatever they are", function()
+    local function check(n)
+      local entries = {}
+      for i = 1, n do entries[i] = { i = i } end
+      local ids = assert(log:add_many(entries))
+      assert.same(ids, assert(retry(log, (table.unpack or unpack)(entries))))
+      assert.equal(ids[n], log:last_id())
+    end
+    for _, n in ipairs { 1, 2, 3, 200 } do check(n) end
+    -- A token does not grow with the unit, unless its ids leap.
+    assert(server:call("HSTRLEN", side_key.of("log"), log.client.tokens.free[1].name) < 200)
+    for _, last in ipairs { "9000000000000-9007199254740990",
+      "9000000000001-18446744073709551600", "9000000000002-18446744073709551613",
+      TOP .. "-5" } do
+      server:call("XADD", "log", last, "i", 0)
+      for _, n in ipairs { 1, 2, 3, 9 } do check(n) end
+    end
+  end)
+
+  it("is an error, if anything, with no descriptor left", function()
+    assert.equal("ids\nnil connection none\nnil connection none\n", helper.run([[
+      local core = require "eventlog.core"
+      local eventlog = require "eventlog"
+      local url, open = ..., {}
+      local connected = eventlog.new(url, "log", { idempotent = true })
+      assert(connected:length())
+      local new = eventlog.new(url, "log", { idempotent = true })
+      assert(os.execute("prlimit --nofile=64 --pid " .. core.pid()))
+      repeat open[#open + 1] = io.open("/dev/null") until not io.open("/dev/null")
+      print(assert(connected:add { i = 1 }) and "ids")
+      for _, log in ipairs { new, eventlog.new(new.client, "log") } do
+        local ids, err = log:add { i = 2 }
+        print(tostring(ids) .. " " .. err.kind .. " " .. err.outcome)
+      end
+    ]], server.url))
+  end)
+
+  it("tells that it waits", function()
+    local events = {}
+    local told = eventlog.new({ url = server.url, timeout = 0.2, on_event = function(event)
+      events[#events + 1] = event
+    end }, "log", { idempotent = true })
+    assert(told:add { i = 1 })
+    server:signal("STOP")
+    redis.sh("(sleep 0.7; kill -CONT %d) >/dev/null 2>&1 &", server.pid)
+    assert(told:add { i = 2 })
+    assert.equal(2, log:length())
+    local kinds = {}
+    for _, event in ipairs(events) do
+      kinds[event.kind] = true
+      assert.equal("log", event.log)
+      assert(#event.message > 0)
+    end
+    assert.is_true(kinds.reconnecting)
+    assert.is_true(kinds.disconnected)
   end)
 end)
 

@@ -9,6 +9,7 @@ local misuse = require "eventlog.misuse"
 local once_writer = require "eventlog.once_writer"
 local options = require "eventlog.options"
 local scripts = require "eventlog.scripts"
+local side_key = require "eventlog.side_key"
 
 ---@class eventlog.Log
 ---@field name string the Redis key
@@ -204,7 +205,7 @@ end
 function Log:delete()
   check_self(self, "delete")
   local count, err = call(self, true, "script", "integer", scripts.delete,
-    self.name, once_writer.tokens_key(self.name))
+    self.name, side_key.of(self.name))
   if not count then return nil, err end
   return count > 0
 end

@@ -20,7 +20,7 @@ function M.command(client, script, whole)
 end
 
 local function is_unknown(err)
-  return err.message:lower():find("unknown command", 1, true) ~= nil
+  return err.kind == "unsupported" and err.message:find("^unknown command") ~= nil
 end
 
 --- What to do about the error that such a command was answered.

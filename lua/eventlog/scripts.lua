@@ -4,20 +4,34 @@
 ---
 --- What a user may be denied (PEXPIRE, HSET, ...) is called with pcall once an
 --- entry was added: the entries are then taken out again, and the error is
---- answered. Where that fails, too, its code is "LANDED", and they are there.
+--- answered. If that fails, too, its code is "LANDED", and they are there.
+--- A script of idempotent adds is in once_script.lua.
 
 local M = {}
+
+-- Names the command that a server does not have, in the error that redis.pcall
+-- brought: Redis only says that there was one.
+local named = [[
+local function named(reply, command)
+  if string.find(reply.err, 'Unknown Redis command', 1, true) then
+    reply.err = "ERR unknown command '" .. command .. "'"
+  end
+  return reply
+end
+]]
+M.named = named
 
 --- Adds one entry and sets the TTL, or neither (a user may be denied PEXPIRE).
 --- Errors are answered as they are: pcall keeps the code in front.
 --- ARGV: the TTL in ms, then what follows the key in XADD.
 M.add_with_ttl = {
-  sha = "ae7b97e9ae95b2b7286add12232e2d13198cd7b4",
-  body = [[
+  sha = "5255801198afa05f8f998fa800c6ec8599a01f1f",
+  body = named .. [[
 local id = redis.pcall('XADD', KEYS[1], unpack(ARGV, 2))
-if type(id) == 'table' then return id end
+if type(id) == 'table' then return named(id, 'XADD') end
 local set = redis.pcall('PEXPIRE', KEYS[1], ARGV[1])
 if type(set) == 'number' then return id end
+named(set, 'PEXPIRE')
 if type(redis.pcall('XDEL', KEYS[1], id)) == 'table' then
   return redis.error_reply('LANDED ' .. set.err)
 end
@@ -28,28 +42,54 @@ return set]],
 --- Redis's Lua gives up near 8000 values.
 M.MAX_FIELDS = 3900
 
--- In MULTI the last XADDs of a unit could fail where the ids run out near 2^64,
+-- The id that the log generated last; or nil, and the error. XINFO STREAM would
+-- tell, but copies the first and the last entry, however large. So a consumer
+-- group is made at "$", which takes the id over, and is unmade: nobody sees it.
+local last_id = [=[
+local function last_id(log, group)
+  if redis.pcall('EXISTS', log) == 0 then return '0-0' end
+  local made = redis.pcall('XGROUP', 'CREATE', log, group, '$')
+  if not made.err then
+    local groups = redis.pcall('XINFO', 'GROUPS', log)
+    redis.pcall('XGROUP', 'DESTROY', log, group)
+    for _, item in ipairs(groups) do
+      local of = {}
+      for i = 1, #item, 2 do of[item[i]] = item[i + 1] end
+      if of.name == group then return of['last-delivered-id'] end
+    end
+  end
+  local info = redis.pcall('XINFO', 'STREAM', log)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
+  end
+  return nil, info
+end
+]=]
+M.last_id_function = last_id
+
+-- In MULTI the last XADDs of a unit could fail if the ids run out near 2^64,
 -- with the first ones added. Two scripts around them see to it that then all
 -- fail.
 
---- Opens a unit. Where the log has too few ids left for it, uses them up; what
---- the last id was is kept in a consumer group for settle, within the same EXEC
---- and so seen by nobody.
---- ARGV: the highest sequence number that leaves enough of them.
+--- Opens a unit. If the log has too few ids left for it, uses them up; what the
+--- last id was is kept in a consumer group for settle, within the same EXEC and
+--- so seen by nobody.
+--- ARGV: the group's name, which nobody else has; the highest sequence number that
+--- leaves enough ids.
 M.guard = {
-  body = [[
-local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' then
-    local last, top = info[i + 1], '18446744073709551615-'
-    if #last == 41 and last > top .. ARGV[1] then
-      redis.call('XGROUP', 'CREATE', KEYS[1], 'eventlog:guard', last)
-      redis.call('XSETID', KEYS[1], top .. '18446744073709551615')
-    end
-    break
-  end
+  body = last_id .. [=[
+local log, group, top = KEYS[1], ARGV[1], '18446744073709551615-'
+local last, failure = last_id(log, group)
+if not last then return failure end
+if #last < 41 or last <= top .. ARGV[2] then return 'ok' end
+local made = redis.pcall('XGROUP', 'CREATE', log, group, last)
+if made.err then return made end
+local used = redis.pcall('XSETID', log, top .. '18446744073709551615')
+if used.err then
+  redis.pcall('XGROUP', 'DESTROY', log, group)
+  return used
 end
-return 'ok']],
+return 'ok']=],
 }
 
 -- Both settles begin with it: gives back the ids that guard used up.
@@ -58,7 +98,7 @@ local log, groups = KEYS[1], redis.pcall('XINFO', 'GROUPS', KEYS[1])
 for _, group in ipairs(groups) do
   local of = {}
   for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
-  if of.name == 'eventlog:guard' then
+  if of.name == ARGV[1] then
     redis.call('XGROUP', 'DESTROY', log, of.name)
     redis.call('XSETID', log, of['last-delivered-id'])
     return 'ok'
@@ -66,131 +106,29 @@ for _, group in ipairs(groups) do
 end
 ]=]
 
---- Closes a unit of a log without a TTL.
+--- Closes a unit of a log without a TTL. ARGV: the group's name.
 M.settle = { body = give_back .. "return 'ok'" }
 
 --- Closes a unit of a log with one: gives back ids, or else sets the TTL; does
---- nothing to a key that is no stream. Where the TTL cannot be set (a user may be
---- denied PEXPIRE), takes the unit out again and answers the error.
---- ARGV: the TTL in ms; how many entries the unit has.
+--- nothing to a key that is no stream. If the TTL cannot be set (a user may be
+--- denied PEXPIRE), takes the unit out again and answers the error as "TAKEN";
+--- with any other error the unit is there.
+--- ARGV: the group's name; the TTL in ms; how many entries the unit has.
 M.settle_with_ttl = {
-  body = give_back .. [=[
-local unit = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', ARGV[2])
-if unit.err then
-  if string.find(unit.err, 'WRONGTYPE', 1, true) then return 'ok' end
-  return redis.error_reply('LANDED ' .. unit.err)
+  body = named .. give_back .. [=[
+if groups.err then
+  local kind = redis.call('TYPE', log).ok
+  if kind ~= 'stream' then return 'ok' end
 end
-local set = redis.pcall('PEXPIRE', log, ARGV[1])
+local set = redis.pcall('PEXPIRE', log, ARGV[2])
 if type(set) == 'number' then return 'ok' end
+named(set, 'PEXPIRE')
+local unit = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', ARGV[3])
+if unit.err then return set end
 for _, entry in ipairs(unit) do
-  if type(redis.pcall('XDEL', log, entry[1])) == 'table' then
-    return redis.error_reply('LANDED ' .. set.err)
-  end
+  if type(redis.pcall('XDEL', log, entry[1])) == 'table' then return set end
 end
-return set]=],
-}
-
---- Adds a unit of entries once, however often it is sent, and perhaps only while
---- the log's last id is the expected one. Answers "ok" and the ids; or
---- "conflict" and the last id.
---- KEYS[2]: the hash of tokens. A writer has few slots, each for one add at a
---- time: a field of the hash holds the number of the slot's last add, when it
---- came, and its ids. The next add of a slot replaces it; what is of writers
---- long gone is swept away a little at a time.
---- ARGV: slot, or '' for no token; its number; ms that a token is kept; 1 to
---- sweep; the expected last id, or ''; the TTL in ms, or 0; max_length, or 0; for
---- each entry how many names and values it has, then these.
-M.add_once = {
-  sha = "9dfcabe67579f8d4e9fef7d8edf9a524d90fa50f",
-  body = [=[
-local slot, number, keep, sweep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
-local log, tokens = KEYS[1], KEYS[2]
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-if slot ~= '' then
-  local held = redis.call('HGET', tokens, slot)
-  local of, ids = string.match(held or '', '^(%d+) %d+ (.*)$')
-  if of == number then
-    local answer = {'ok'}
-    for id in string.gmatch(ids, '%S+') do answer[#answer + 1] = id end
-    return answer
-  end
-  if of and tonumber(of) > tonumber(number) then
-    return redis.error_reply('ERR an add that came too late')
-  end
-end
-local entries, at = 0, 8
-while at <= #ARGV do
-  entries = entries + 1
-  at = at + 1 + ARGV[at]
-end
-local last = '0-0'
-if redis.call('EXISTS', log) == 1 then
-  local info = redis.pcall('XINFO', 'STREAM', log)
-  if info.err then return info end
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then last = info[i + 1] end
-  end
-end
-if expected ~= '' and expected ~= last then return {'conflict', last} end
-local seq = string.match(last, '^18446744073709551615%-(%d+)$')
-if seq and #seq == 20 and
-  seq > string.format('184467%014.0f', 44073709551615 - entries) then
-  return redis.error_reply('ERR the log has too few ids left')
-end
-local answer = {'ok'}
-at = 8
-while at <= #ARGV do
-  local count = tonumber(ARGV[at])
-  local id
-  if max_length == '0' then
-    id = redis.pcall('XADD', log, '*', unpack(ARGV, at + 1, at + count))
-  else
-    id = redis.pcall('XADD', log, 'MAXLEN', '~', max_length, '*',
-      unpack(ARGV, at + 1, at + count))
-  end
-  if type(id) == 'table' then
-    for i = 2, #answer do
-      if type(redis.pcall('XDEL', log, answer[i])) == 'table' then
-        return redis.error_reply('LANDED ' .. id.err)
-      end
-    end
-    return id
-  end
-  answer[#answer + 1] = id
-  at = at + 1 + count
-end
-local done = 0
-if ttl ~= '0' then done = redis.pcall('PEXPIRE', log, ttl) end
-if type(done) == 'number' and slot ~= '' then
-  done = redis.pcall('HSET', tokens, slot,
-    number .. ' ' .. now .. ' ' .. table.concat(answer, ' ', 2))
-  if type(done) == 'number' then
-    done = redis.pcall('PEXPIRE', tokens, 2 * keep)
-  end
-end
-if type(done) == 'table' then
-  redis.pcall('HDEL', tokens, slot)
-  for i = 2, #answer do
-    if type(redis.pcall('XDEL', log, answer[i])) == 'table' then
-      return redis.error_reply('LANDED ' .. done.err)
-    end
-  end
-  return done
-end
-if sweep == '1' then
-  local scan = redis.pcall('HSCAN', tokens,
-    redis.call('HGET', tokens, 'sweep') or '0', 'COUNT', 100)
-  for i = 1, #(scan[2] or ''), 2 do
-    local since = string.match(scan[2][i + 1], '^%d+ (%d+) ')
-    if since and now - since > keep then
-      redis.pcall('HDEL', tokens, scan[2][i])
-    end
-  end
-  redis.pcall('HSET', tokens, 'sweep', scan[1])
-end
-return answer]=],
+return redis.error_reply('TAKEN ' .. set.err)]=],
 }
 
 --- The id that was generated last; "0-0" where there is no log. Taken here
@@ -237,13 +175,16 @@ return {of['last-generated-id'], first and first[1] or '',
   gone}]=],
 }
 
---- Deletes the log with its tokens, KEYS[2], and nothing that is no log: 1 or 0.
+--- Deletes the log with its tokens, KEYS[2], and nothing that is no log and no
+--- tokens: 1 or 0. Tokens bear a mark (once_script.lua).
 M.delete = {
-  sha = "4018969c74403d7aa35a137fcc111f73973831c0",
-  body = [[
+  sha = "4b143df69dc2f786998397d3ad4998eb91dd8ce9",
+  body = named .. [[
 local length = redis.pcall('XLEN', KEYS[1])
-if type(length) == 'table' then return length end
-redis.call('UNLINK', KEYS[2])
+if type(length) == 'table' then return named(length, 'XLEN') end
+if type(redis.pcall('HGET', KEYS[2], 'eventlog:sweep')) == 'string' then
+  redis.call('UNLINK', KEYS[2])
+end
 return redis.call('UNLINK', KEYS[1])]],
 }
 

@@ -3,6 +3,7 @@
 --- time; each add takes a slot, and the slot's next number.
 
 local core = require "eventlog.core"
+local Error = require "eventlog.error"
 
 local Tokens = {}
 Tokens.__index = Tokens
@@ -10,32 +11,52 @@ Tokens.__name = "eventlog.Tokens"
 
 local M = {}
 
---- 128 random bits, as hex digits.
-local function random_name()
-  local file = io.open("/dev/urandom", "rb")
-  local bytes = file and file:read(16)
-  if file then file:close() end
-  if not bytes then
-    error("eventlog: idempotent adds need /dev/urandom, which cannot be read", 0)
-  end
-  return (bytes:gsub(".", function(c) return string.format("%02x", c:byte()) end))
-end
-
 function M.new()
   return setmetatable({ pid = nil, name = nil, free = {}, slots = 0 }, Tokens)
 end
 
---- A slot for one add, whatever it is retried. slot.name and slot.number are its
---- token.
-function Tokens:take()
+local function hex(bytes)
+  return (bytes:gsub(".", function(c) return string.format("%02x", c:byte()) end))
+end
+
+--- The name that this process's client has, and nobody else: 128 random bits, as
+--- hex digits. Or nil, err if the system has none to give.
+---@return string|nil name
+---@return eventlog.Error? err
+function Tokens:identify()
   local pid = core.pid()
   if self.pid ~= pid then -- new, or the child of a fork: not our parent's slots
-    self.pid, self.name, self.free, self.slots = pid, random_name(), {}, 0
+    local bytes, _, why = core.random(16)
+    if not bytes then
+      return nil, Error.new("connection", "no random bytes, which an add of " ..
+        "several entries, or an idempotent one, needs: " .. why)
+    end
+    self.pid, self.name, self.free, self.slots = pid, hex(bytes), {}, 0
   end
+  return self.name
+end
+
+--- A name for a consumer group of a log, for the time of one unit: nobody else has
+--- it. Or nil, err.
+---@return string|nil name
+---@return eventlog.Error? err
+function Tokens:group()
+  local name, err = self:identify()
+  if not name then return nil, err end
+  return "eventlog:" .. name
+end
+
+--- A slot for one add, whatever it is retried. slot.name and slot.number are its
+--- token. Or nil, err.
+---@return table|nil slot
+---@return eventlog.Error? err
+function Tokens:take()
+  local name, err = self:identify()
+  if not name then return nil, err end
   local slot = table.remove(self.free)
   if not slot then
     self.slots = self.slots + 1
-    slot = { name = self.name .. ":" .. self.slots, number = 0, pid = pid }
+    slot = { name = name .. ":" .. self.slots, number = 0, pid = self.pid }
   end
   slot.number = slot.number + 1
   return slot

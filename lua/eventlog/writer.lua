@@ -7,6 +7,9 @@
 ---   several entries              MULTI, guard, XADD ..., settle, EXEC: a script
 ---                                around the XADDs costs the server twice as
 ---                                much, and takes only 8000 values
+---
+--- A server that has MULTI or EXEC under other names would add the entries one by
+--- one: before a client's first unit it is asked, in a round trip of its own.
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
@@ -81,7 +84,8 @@ local function take_ok(decoder, at)
 end
 
 --- EXEC's reply: of guard, of each XADD, of settle. Without guard it is a unit
---- nevertheless, unless an XADD failed.
+--- nevertheless, unless an XADD failed. That only some fail is what guard
+--- prevents: should it ever be, it is not hidden.
 local function take_ids(decoder, kind, n)
   if kind ~= "array" or decoder:length() ~= n + 2 then
     return nil, "protocol", "the reply is not EXEC's"
@@ -90,28 +94,35 @@ local function take_ids(decoder, kind, n)
   if not ok and failure ~= "server" then return nil, failure, why end
   local ids, at
   ids, failure, why, at = decoder:strings(2, n, "ids")
-  if not ids then return nil, failure, why, at end
+  if not ids then
+    local landed = failure == "server" and
+      (at > 1 or decoder:any_string(2 + at, n - at))
+    return nil, failure, why, landed and "unknown"
+  end
   ok, failure, why = take_ok(decoder, n + 2)
-  if not ok then return nil, failure, why, n + 1 end
-  return ids
+  if ok then return ids end
+  -- The unit is there, unless settle says that it took it out again.
+  local taken = failure == "server" and why:match("^TAKEN (.*)")
+  return nil, failure, taken or why, not taken and "unknown"
 end
 
-local function encode_unit(self, request, entries, n)
+local function encode_unit(self, request, entries, n, group)
   request:command("MULTI")
-  request:command("EVAL", scripts.guard.body, 1, self.name, last_seq_before(n))
+  request:command("EVAL", scripts.guard.body, 1, self.name, group, last_seq_before(n))
   local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
   if not ok then return nil, message end
   if self.ttl_ms then
-    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, self.ttl_ms, n)
+    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, group,
+      self.ttl_ms, n)
   else
-    request:command("EVAL", scripts.settle.body, 1, self.name)
+    request:command("EVAL", scripts.settle.body, 1, self.name, group)
   end
   request:command("EXEC")
   return n + 4, take_ids
 end
 
 --- The request that fits; `call` is set where a script is called.
-local function encode(self, request, entries, n)
+local function encode(self, request, entries, n, group)
   if n == 1 and not self.ttl_ms then
     return encode_lone(request, self.xadd, entries)
   end
@@ -122,28 +133,44 @@ local function encode(self, request, entries, n)
     if widest <= scripts.MAX_FIELDS then return 1, take_id end
     request:clear()
   end
-  return encode_unit(self, request, entries, n)
+  return encode_unit(self, request, entries, n, group)
 end
 
 -- The bytes that each entry of a unit is answered with, at least.
 local LEAST = #"+QUEUED\r\n" + #"$15\r\n1700000000000-0\r\n"
 
+--- What became of an add that was not answered to its end. The error is the first
+--- that came: a server may say what is wrong, and hang up.
+local function unanswered(err, first_error, request, is_unit, landed)
+  if not first_error then
+    -- Until its last byte has left, the server cannot carry the request out.
+    return failed(err, request:size() > 0 and "none" or "unknown")
+  end
+  -- A unit in which a command was refused is not carried out.
+  local nothing = (is_unit or Error.is_refusal(first_error)) and not landed
+  return failed(first_error, nothing and "none" or "unknown")
+end
+
 --- Sends the request and reads its replies: ids, or nil, err.
 local function exchange(connection, request, replies, take, n)
   local ok, err = connection:send(request, replies, 0)
-  -- Until its last byte has left, the server cannot carry the request out.
   if not ok then return failed(err, "none") end
-  local first_error, landed
+  local decoder = connection.decoder
+  local first_error, landed, is_unit
   local kind
   local i = 0
   repeat
     i = i + 1
     kind, err = connection:reply(nil, i == 1 and replies > 1 and n * LEAST or nil)
-    if not kind then
-      return failed(err, request:size() > 0 and "none" or "unknown")
-    end
+    if not kind then return unanswered(err, first_error, request, is_unit, landed) end
     if kind == "error" then
-      first_error = first_error or connection.decoder:value()
+      local text = decoder:value()
+      first_error = first_error or Error.from_add(text)
+      if i == replies and i > 1 and not text:find("^EXECABORT") then
+        connection:close() -- it may be inside MULTI still
+      end
+    elseif i == 1 then
+      is_unit = kind == "status" and replies > 1
     elseif kind == "string" and i > 2 and i <= n + 2 then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
@@ -152,25 +179,57 @@ local function exchange(connection, request, replies, take, n)
     end
   until i == replies
   if first_error then
-    err = Error.from_add(first_error)
-    if landed then err.outcome = "unknown" end
-    return nil, err
+    if landed or kind == "array" then first_error.outcome = "unknown" end
+    return nil, first_error
   end
-  local ids, failure, why, at = take(connection.decoder, kind, n)
+  local ids, failure, why, outcome = take(decoder, kind, n)
   if ids then return ids end
   if failure ~= "server" then
     return failed(select(2, connection:reject(failure, why)), "unknown")
   end
-  -- All XADDs failed, or settle took them back. That only the later ones fail
-  -- is what guard prevents: should it ever be, it is not hidden.
   err = Error.from_add(why)
-  if at > 1 and at <= n then err.outcome = "unknown" end
+  err.outcome = outcome or err.outcome
   return nil, err
 end
 
---- Sends the request, encoding it again with the script's body where the server
---- has forgotten the script.
+--- Asks whether the server has MULTI and EXEC: true, or nil, err with an outcome. An
+--- answer that is lost is "unknown", as that of any add: which of the two requests
+--- an add is at is nothing that its caller should have to know.
+local function ask_for_units(client, connection)
+  local request = client:take_request()
+  request:command("MULTI")
+  request:command("EXEC")
+  local ok, err = connection:send(request, 2, 0)
+  if not ok then return failed(err, "none") end
+  local failure
+  for _, expected in ipairs { "status", "array" } do
+    local kind
+    kind, err = connection:reply()
+    if not kind then return unanswered(err, failure, request, false, false) end
+    if kind == "error" then
+      failure = failure or Error.from_add(connection.decoder:value())
+    elseif kind ~= expected and not failure then
+      err = select(2, connection:reject("protocol",
+        "the reply is not that of MULTI and EXEC"))
+      return failed(err, "unknown")
+    end
+  end
+  client:give_request(request)
+  if failure then
+    connection:close() -- it may be inside MULTI
+    return nil, failure
+  end
+  client.has_units = true
+  return true
+end
+
+--- Sends the request, encoding it again with the script's body if the server has
+--- forgotten the script. Returns ids, or nil, err, and whether no entry was sent.
 local function add(self, connection, request, entries, n, replies, take)
+  if replies > 1 and not self.client.has_units then
+    local ok, err = ask_for_units(self.client, connection)
+    if not ok then return nil, err, true end
+  end
   local ids, err = exchange(connection, request, replies, take, n)
   if ids or err.code ~= "NOSCRIPT" then return ids, err end
   request:clear()
@@ -190,13 +249,18 @@ end
 function Writer:add(entries, n, level)
   if n == 0 then return {} end
   local client = self.client
+  local group, err
+  if n > 1 or self.ttl_ms then
+    group, err = client.tokens:group()
+    if not group then return failed(err, "none") end
+  end
   local request = client:take_request()
-  local replies, take = encode(self, request, entries, n)
+  local replies, take = encode(self, request, entries, n, group)
   if not replies then
     client:give_request(request)
     error("eventlog: " .. take, level + 1)
   end
-  local ids, err
+  local ids
   repeat
     local connection
     connection, err = client:acquire(self.name)
@@ -204,12 +268,13 @@ function Writer:add(entries, n, level)
       client:give_request(request)
       return failed(err, "none")
     end
-    ids, err = add(self, connection, request, entries, n, replies, take)
+    local unsent
+    ids, err, unsent = add(self, connection, request, entries, n, replies, take)
     -- What a dead connection did not take in is sent again.
-    local again = err and err.outcome == "none" and connection:was_stale()
+    local again = err and (unsent or err.outcome == "none") and connection:was_stale()
     if again then
       request:clear()
-      replies, take = encode(self, request, entries, n)
+      replies, take = encode(self, request, entries, n, group)
     end
     client:release(connection, self.name)
   until not (again and replies)

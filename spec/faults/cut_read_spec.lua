@@ -2,10 +2,10 @@
 --- reply, brings the right result or an error, and never a wrong one.
 
 local eventlog = require "eventlog"
-local once_writer = require "eventlog.once_writer"
+local side_key = require "eventlog.side_key"
 local sweeps = require "spec.faults.sweep"
 
-local TOKENS = once_writer.tokens_key("log")
+local TOKENS = side_key.of("log")
 local sweep, server
 
 setup(function()
@@ -20,7 +20,7 @@ local function fill()
   server:call("EVAL", [[
     redis.call('DEL', KEYS[1])
     for i = 1, 8 do redis.call('XADD', KEYS[1], '5-' .. i, 'i', i) end
-    redis.call('HSET', KEYS[2], 'slot', '1 1 5-1')]], 2, "log", TOKENS)
+    redis.call('HSET', KEYS[2], 'slot', '1 1 5-1', 'eventlog:sweep', '0 1')]], 2, "log", TOKENS)
 end
 
 --- As text, to be compared.
