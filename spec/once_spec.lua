@@ -181,7 +181,10 @@ describe("an idempotent add", function()
       assert(connected:length())
       local new = eventlog.new(url, "log", { idempotent = true })
       assert(os.execute("prlimit --nofile=64 --pid " .. core.pid()))
-      repeat open[#open + 1] = io.open("/dev/null") until not io.open("/dev/null")
+      repeat
+        local file = io.open("/dev/null")
+        open[#open + 1] = file
+      until not file
       print(assert(connected:add { i = 1 }) and "ids")
       for _, log in ipairs { new, eventlog.new(new.client, "log") } do
         local ids, err = log:add { i = 2 }
