@@ -1,6 +1,7 @@
 --- What a process and a library owe each other: signals, memory, descriptors,
 --- garbage.
 
+local drivers = require "spec.support.drivers"
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
 local redis = require "spec.support.redis"
@@ -335,6 +336,56 @@ describe("a process", function()
     assert.is_true(tonumber(held) >= 40, held .. " descriptors held")
     assert.is_true(tonumber(kept) <= 0, kept .. " descriptors more")
   end)
+
+  for _, name in ipairs(drivers.names) do
+    it("without a descriptor left is told so by each call, with " .. name, function()
+      local program = [[
+        local url, name, first = ...
+        local core = require "eventlog.core"
+        local drivers = require "spec.support.drivers"
+        local eventlog = require "eventlog"
+        local harness = drivers.start(name)
+        local target = { url = url, driver = harness.driver, pool_size = 0,
+          reconnect_timeout = 0.1 }
+        local calls = {
+          function(log) return log:add { n = 1 } end,
+          function(log) return log:add({ n = 1 }, { n = 2 }) end,
+          function(log) return log:add_if("0-0", { n = 1 }) end,
+          function(log) return log:tail() end,
+          function(log) return log:tail_n(1) end,
+          function(log) return log:length() end,
+          function(log) return log:last_id() end,
+          function(log) return log:delete() end,
+          function(log) return log:tail_and_follow():next() end,
+          function(log) return log:tail_and_follow():next(0) end,
+        }
+        harness.run(function()
+          -- Made while there are descriptors, or none.
+          local client = first == "client" and eventlog.connect(target)
+          os.execute(string.format("prlimit --pid %d --nofile=100", core.pid()))
+          local files = {}
+          local file = io.open("/dev/null")
+          while file do
+            files[#files + 1] = file
+            file = io.open("/dev/null")
+          end
+          client = client or eventlog.connect(target)
+          local log = eventlog.new(client, "log")
+          for i, call in ipairs(calls) do
+            local result, err = call(log)
+            if result ~= nil or err.kind ~= "connection" then
+              error(i .. ": " .. tostring(err))
+            end
+          end
+          for _, file in ipairs(files) do file:close() end
+          assert(log:add { n = 1 })
+          print "good"
+        end) ]]
+      for _, first in ipairs { "client", "files" } do
+        assert.equal("good\n", helper.run(program, server.url, name, first))
+      end
+    end)
+  end
 
   --- Each makes garbage collection meet every step.
   local collectors = {

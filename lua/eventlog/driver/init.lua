@@ -8,8 +8,8 @@
 ---   interrupted() -> why, or nil: whether what waits is to end by itself
 
 local Error = require "eventlog.error"
-require "eventlog.driver.blocking" -- now: later there may be no descriptor to
--- read its file with
+require "eventlog.driver.blocking" -- these two are small: they are loaded at
+local wait = require "eventlog.driver.wait" -- once, as long as that can be done
 
 local M = {}
 
@@ -30,30 +30,43 @@ local function in_openresty()
   return found and type(ngx) == "table" and type(ngx.socket) == "table"
 end
 
---- A driver whose every connection fails.
+--- The driver of a name; or nil, and why there is none: in one line, without
+--- every place where it was looked for.
+local function load(name)
+  local found, driver = pcall(require, modules[name])
+  if found then return driver end
+  driver = tostring(driver)
+  if driver:find("not enough memory", 1, true) then
+    error("not enough memory", 0) -- it is there
+  end
+  return nil, (driver:match("^[^\n]*"):gsub(":$", ""))
+end
+
+--- A driver whose every connection fails: because the scheduler is not installed;
+--- or until the driver's own file can be read, for which there was no descriptor.
 local function missing(name, why)
-  return {
-    open = function()
-      return nil, Error.new("unsupported", string.format(
-        'driver "%s" cannot be used: %s', name, why))
-    end,
-  }
+  local driver = {}
+  function driver.open(settings)
+    local is_ours = why:find("module 'eventlog.driver.", 1, true)
+    local loaded = is_ours and load(name)
+    if loaded then
+      for key, value in pairs(loaded) do driver[key] = value end
+      return driver.open(settings)
+    end
+    return nil, Error.new(is_ours and "connection" or "unsupported",
+      string.format('driver "%s" cannot be %s: %s', name,
+        is_ours and "loaded now" or "used", why))
+  end
+  return driver
 end
 
 --- The driver for what the option says; nil: the one that fits where we run.
 ---@param option string|function|nil
 function M.find(option)
-  if type(option) == "function" then
-    return require("eventlog.driver.wait").new(option)
-  end
+  if type(option) == "function" then return wait.new(option) end
   local name = option or (in_openresty() and "openresty" or "blocking")
-  local found, driver = pcall(require, modules[name])
-  if found then return driver end
-  if tostring(driver):find("not enough memory", 1, true) then
-    error("not enough memory", 0) -- it is there
-  end
-  -- The first line: what is missing, without every place it was looked for.
-  return missing(name, tostring(driver):match("^[^\n]*"))
+  local driver, why = load(name)
+  return driver or missing(name, why)
 end
 
 return M
