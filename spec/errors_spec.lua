@@ -408,7 +408,7 @@ describe("a server", function()
   it("whose log's name has two lines is told of in one", function()
     local log = eventlog.new(server.url, "a\nb\27", { on_gap = "error" })
     for i = 1, 4 do assert(log:add { n = i }) end
-    local follower = log:tail_from_and_follow("1-1")
+    local follower = log:tail_and_follow()
     assert(follower:next())
     assert(log:delete())
     assert(log:add { n = 5 })
