@@ -179,7 +179,8 @@ describe("an idempotent add", function()
       local url, open = ..., {}
       local connected = eventlog.new(url, "log", { idempotent = true })
       assert(connected:length())
-      local new = eventlog.new(url, "log", { idempotent = true })
+      local new = eventlog.new({ url = url, reconnect_timeout = 0.3 }, "log",
+        { idempotent = true })
       assert(os.execute("prlimit --nofile=64 --pid " .. core.pid()))
       repeat
         local file = io.open("/dev/null")

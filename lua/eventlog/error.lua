@@ -64,7 +64,7 @@ end
 -- (redis.call) before Redis 7, "... script: 5255..., on @user_script:7." since.
 local frames = {
   "^EXECABORT Transaction discarded because of: ",
-  "^ERR Error running script %(call to f_%x+%): ",
+  "^ERR Error running script %(call to [f_]*%x+%): ",
   "^@user_script: ?%d+: ",
   "^%-",
   " script: %x+, on @user_script:%d+%.$",

@@ -1,0 +1,365 @@
+--- Several entries in one add: what it costs, what became of it, and servers that
+--- lack what it needs.
+
+local eventlog = require "eventlog"
+local helper = require "spec.support.helper"
+local peer = require "spec.support.peer"
+local played = require "spec.support.played"
+local redis = require "spec.support.redis"
+
+local unpack = table.unpack or unpack
+local bulk, array = played.bulk, played.array
+local TOP = "18446744073709551615"
+local GROUP = "eventlog:guard"
+
+local server
+
+setup(function() server = redis.start() end)
+teardown(function() server:stop() end)
+before_each(function() server:call("FLUSHALL") end)
+
+--- n entries of one field.
+local function numbered(n)
+  local entries = {}
+  for i = 1, n do entries[i] = { n = i } end
+  return entries
+end
+
+--- Which commands the server runs during f, those of scripts too: name -> calls.
+local function commands_of(f)
+  server:call("CONFIG", "RESETSTAT")
+  f()
+  local counts = {}
+  for name, calls in server:call("INFO", "commandstats")
+    :gmatch("cmdstat_([^:]+):calls=(%d+)") do
+    counts[name] = tonumber(calls)
+  end
+  return counts
+end
+
+--- All that the server knows of the log, but for most entries.
+local function info()
+  return server:call("EVAL", [[
+    local info = redis.call('XINFO', 'STREAM', KEYS[1], 'FULL', 'COUNT', 1)
+    return cjson.encode(info) .. redis.call('PEXPIRETIME', KEYS[1])]], 1, "log")
+end
+
+describe("an add", function()
+  it("copies no entry of others, and not its own", function()
+    server:call("XADD", "log", "*", "n", ("x"):rep(1e6))
+    for _, ttl in ipairs { 0, 1000 } do
+      for _, n in ipairs { 1, 3 } do
+        for _, idempotent in ipairs { false, true } do
+          local log = eventlog.new(server.url, "log", { ttl = ttl, idempotent = idempotent })
+          for _ = 1, 2 do
+            local counts = commands_of(function()
+              assert(log:add(unpack(numbered(n))))
+              assert(log:add_if(server:call("EVAL", [[
+                return redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1] ]], 1,
+                "log"), { n = 0 }))
+            end)
+            assert.is_nil(counts["xinfo|stream"])
+            assert.is_nil(counts.xrange)
+            assert.equal(1, counts.xrevrange) -- the spec's own
+          end
+        end
+      end
+    end
+    assert.equal(0, server:call("EVAL", "return #redis.call('XINFO', 'GROUPS', KEYS[1])", 1,
+      "log"))
+  end)
+
+  it("is one by a user without XGROUP, too", function()
+    server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-xgroup")
+    finally(function() server:call("ACL", "DELUSER", "u") end)
+    local client = eventlog.connect("unix://u:p@" .. server.path)
+    for _, idempotent in ipairs { false, true } do
+      server:call("DEL", "log")
+      local log = eventlog.new(client, "log", { idempotent = idempotent })
+      local ids = assert(log:add({ n = 1 }, { n = 2 }))
+      assert(log:add_if(ids[2], { n = 3 }, { n = 4 }))
+      assert.equal("conflict", select(2, log:add_if(ids[2], { n = 5 })).kind)
+      assert.equal(4, log:length())
+    end
+    client:close()
+  end)
+
+  it("adds all or nothing where one id is left, and changes no group of others", function()
+    for _, case in ipairs {
+      { { "XADD", "log", TOP .. "-18446744073709551614", "n", 0 } },
+      { { "XADD", "log", "5-1", "n", 0 }, { "XSETID", "log", TOP .. "-18446744073709551614" } },
+      { { "XADD", "log", TOP .. "-18446744073709551614", "n", 0 },
+        { "XDEL", "log", TOP .. "-18446744073709551614" } },
+    } do
+      for _, ttl in ipairs { 0, 1000 } do
+        for _, idempotent in ipairs { false, true } do
+          server:call("FLUSHALL")
+          for _, command in ipairs(case) do server:call(unpack(command)) end
+          server:call("XGROUP", "CREATE", "log", GROUP, "5-1")
+          local before = info()
+          local log = eventlog.new(server.url, "log", { ttl = ttl, idempotent = idempotent })
+          for _, n in ipairs { 2, 3 } do
+            local ids, err = log:add(unpack(numbered(n)))
+            assert.is_nil(ids)
+            assert.same({ "server", "none" }, { err.kind, err.outcome })
+            assert.equal(before, info())
+          end
+          assert.same({ TOP .. "-" .. TOP }, log:add { n = 1 })
+          before = info()
+          local ids, err = log:add({ n = 1 }, { n = 2 })
+          assert.is_nil(ids)
+          assert.same({ "server", "none" }, { err.kind, err.outcome })
+          assert.equal(before, info())
+        end
+      end
+    end
+  end)
+
+  it("goes beside a group of any name", function()
+    server:call("XADD", "log", "5-1", "n", 0)
+    for _, group in ipairs { GROUP, "eventlog:", "", "other" } do
+      server:call("XGROUP", "CREATE", "log", group, "5-1")
+    end
+    local log = eventlog.new(server.url, "log", { ttl = 100 })
+    assert.equal(3, #assert(log:add(unpack(numbered(3)))))
+    assert.equal(4, log:length())
+    assert.equal(4, server:call("EVAL", "return #redis.call('XINFO', 'GROUPS', KEYS[1])", 1,
+      "log"))
+  end)
+
+  it("is the same on a replica and after the append-only file is loaded", function()
+    local other = redis.start {
+      config = "--appendonly yes --enable-debug-command yes",
+    }
+    finally(function() other:stop() end)
+    for _, idempotent in ipairs { false, true } do
+      local log = eventlog.new(other.url, "log " .. tostring(idempotent),
+        { idempotent = idempotent, ttl = 1000 })
+      for _, n in ipairs { 1, 2, 30 } do assert(log:add(unpack(numbered(n)))) end
+    end
+    other:call("XADD", "log", TOP .. "-18446744073709551614", "n", 0)
+    assert.is_nil((eventlog.new(other.url, "log"):add({ n = 1 }, { n = 2 })))
+    local function digest()
+      local all = {}
+      for _, name in ipairs { "log true", "log false", "log", "{log true}:eventlog" } do
+        local kind = other:call("TYPE", name)
+        all[#all + 1] = kind .. other:call("PEXPIRETIME", name) .. other:call("EVAL",
+          kind == "stream" and
+          "return cjson.encode(redis.call('XINFO', 'STREAM', KEYS[1], 'FULL'))" or
+          "local t = redis.call('HGETALL', KEYS[1]) table.sort(t) return cjson.encode(t)",
+          1, name):gsub('"radix%-tree%-nodes",%d+,', "")
+      end
+      return table.concat(all, "\n")
+    end
+    local before = digest()
+    assert(before:find("eventlog:sweep", 1, true))
+    other:call("DEBUG", "LOADAOF")
+    assert.equal(before, digest())
+  end)
+end)
+
+describe("what became of a unit", function()
+  local MULTI, QUEUED = "+OK\r\n", "+QUEUED\r\n"
+  local OK = bulk "ok"
+
+  --- What an add of two entries brings, played this; then the length, and whether
+  --- the connection was closed.
+  local function play(settings, ...)
+    local client, streams = played.client({}, { ... }, { ":7\r\n" })
+    client.has_units = true
+    local log = eventlog.new(client, "log", settings)
+    local ids, err = log:add({ n = 1 }, { n = 2 })
+    assert.is_nil(ids)
+    local closed = streams[1].closed
+    streams[1].pieces = { [streams[1].at + 1] = ":7\r\n" }
+    assert.equal(7, log:length())
+    return err, closed
+  end
+
+  it("is none only if nothing landed", function()
+    local queued = MULTI .. QUEUED:rep(4)
+    local no = "-ERR no\r\n"
+    for _, case in ipairs {
+      -- What EXEC answers, and the outcome.
+      { array(OK, no, no, OK), "none" },
+      { array(OK, bulk "5-1", no, OK), "unknown" },
+      { array(OK, no, bulk "5-1", OK), "unknown" },
+      { array(no, no, no, OK), "none" },
+      { array(OK, bulk "5-1", bulk "5-2", no), "unknown" },
+      { array(OK, bulk "5-1", bulk "5-2",
+        "-ERR Error running script (call to f_1a): @user_script:9: x\r\n"), "unknown" },
+      { array(OK, bulk "5-1", bulk "5-2", "-TAKEN ERR no\r\n"), "none" },
+      { "-EXECABORT Transaction discarded because of previous errors.\r\n", "none" },
+    } do
+      local err = play({ ttl = 5 }, queued .. case[1])
+      assert.same({ "server", case[2] }, { err.kind, err.outcome }, case[1])
+      assert.is_nil(err.message:find("TAKEN", 1, true))
+    end
+  end)
+
+  it("is none if EXEC itself is an error, and the connection is closed", function()
+    for _, text in ipairs { "BUSY Redis is busy running a script", "ERR no such EXEC",
+      "LOADING Redis is loading the dataset in memory",
+      "ERR unknown command 'EXEC', with args beginning with: ",
+      "NOPERM this user has no permissions to run the 'exec' command" } do
+      local err, closed = play({}, MULTI .. QUEUED:rep(4) .. "-" .. text .. "\r\n")
+      assert.equal("none", err.outcome)
+      assert.is_true(closed)
+    end
+  end)
+
+  it("is the first error that came, though the connection is lost then", function()
+    for _, case in ipairs {
+      { "-ERR max number of clients reached\r\n", "ERR", "none" },
+      { "-DENIED Redis is running in protected mode because protected mode is enabled\r\n",
+        "DENIED", "none" },
+      { "-NOAUTH Authentication required.\r\n", "NOAUTH", "none" },
+      { MULTI .. "-OOM command not allowed\r\n", "OOM", "none" },
+      { MULTI .. QUEUED:rep(2) .. "-READONLY You can't write\r\n" .. QUEUED, "READONLY",
+        "none" },
+      { "-NOPERM no multi\r\n" .. OK .. bulk "5-1", "NOPERM", "unknown" },
+      { "-NOPERM no multi\r\n", "NOPERM", "unknown" },
+    } do
+      local err = play({}, case[1])
+      assert.same({ "server", case[2], case[3] }, { err.kind, err.code, err.outcome }, case[1])
+    end
+  end)
+
+  it("is told by a server that refuses the connection", function()
+    local fakes = {}
+    for i, text in ipairs { "-ERR max number of clients reached\r\n",
+      "-DENIED Redis is running in protected mode\r\n" } do
+      fakes[i] = peer.start { awaits = "*", closes = true, says = text }
+    end
+    finally(function()
+      for _, fake in ipairs(fakes) do fake:stop() end
+    end)
+    for i, code in ipairs { "ERR", "DENIED" } do
+      for _, n in ipairs { 1, 2 } do
+        for _, known in ipairs { false, true } do
+          local log = eventlog.new(fakes[i].url, "log", { ttl = n })
+          log.client.has_units = known or nil
+          local ids, err = log:add(unpack(numbered(n)))
+          assert.is_nil(ids)
+          assert.same({ "server", code, "none" }, { err.kind, err.code, err.outcome })
+        end
+      end
+    end
+  end)
+end)
+
+describe("a server that has a command under another name", function()
+  --- What is said without it: by each call, by name.
+  local calls = {
+    add = function(log) return log:add { n = "value" } end,
+    unit = function(log) return log:add({ n = "value" }, { n = "value" }) end,
+    ["add with a TTL"] = function(log)
+      return eventlog.new(log.client, "log", { ttl = 5 }):add { n = "value" }
+    end,
+    ["idempotent add"] = function(log)
+      return eventlog.new(log.client, "log", { idempotent = true }):add { n = "value" }
+    end,
+    add_if = function(log) return log:add_if("0-0", { n = "value" }) end,
+    tail = function(log) return log:tail() end,
+    length = function(log) return log:length() end,
+    delete = function(log) return log:delete() end,
+  }
+
+  local ADDS = { "add", "unit", "add with a TTL", "idempotent add", "add_if" }
+
+  for command, lacking in pairs {
+    MULTI = { "unit" }, EXEC = { "unit" },
+    EVAL = { "unit", "add with a TTL", "idempotent add", "add_if", "delete" },
+    EVALSHA = { "add with a TTL", "idempotent add", "add_if", "delete" },
+    XADD = ADDS, HSET = { "idempotent add" }, HGET = { "idempotent add" },
+    TIME = { "idempotent add" }, PTTL = { "idempotent add" },
+    PEXPIRE = { "add with a TTL", "idempotent add" }, XLEN = { "length", "delete" },
+    XRANGE = { "tail" },
+  } do
+    it("is unsupported, and told which, and nothing is added: " .. command, function()
+      local other = redis.start { config = "--rename-command " .. command .. " hidden" }
+      finally(function() other:stop() end)
+      local function length()
+        return other:call(command == "XLEN" and "hidden" or "XLEN", "log")
+      end
+      local lacks = {}
+      for _, name in ipairs(lacking) do lacks[name] = true end
+      for name, call in pairs(calls) do
+        other:call("FLUSHALL")
+        local is_add = name:find("add") or name == "unit"
+        if not is_add then
+          other:call(command == "XADD" and "hidden" or "XADD", "log", "5-1", "n", 1)
+        end
+        local before = length()
+        local client = eventlog.connect(other.url)
+        local log = eventlog.new(client, "log")
+        for _ = 1, 2 do
+          local result, err = call(log)
+          if lacks[name] then
+            assert.is_nil(result, name)
+            assert.same({ "unsupported", false }, { err.kind, err.retriable }, name)
+            assert(err.message:find("command " .. command .. ":", 1, true), err.message)
+            assert(err.message:find("needed for", 1, true), err.message)
+            assert(#err.message < 300, err.message)
+            assert.is_nil(err.message:find("value", 1, true))
+            assert.is_nil(err.message:find("redis.", 1, true))
+            assert.equal(is_add and "none" or nil, err.outcome)
+            assert.equal(before, length(), name)
+          else
+            assert(result ~= nil, name .. ": " .. tostring(err))
+            if name == "add_if" then break end
+          end
+        end
+        -- And the connections are as good as before.
+        if command ~= "XRANGE" then assert(log:tail()) end
+        client:close()
+      end
+    end)
+  end
+end)
+
+describe("a Redis Cluster", function()
+  it("is unsupported for a client that meets the wrong node, and nothing is added", function()
+    local nodes, bus = {}, {}
+    for i = 1, 2 do
+      bus[i] = redis.free_port()
+      nodes[i] = redis.start { tcp = true,
+        config = "--cluster-enabled yes --cluster-port " .. bus[i] }
+    end
+    finally(function()
+      for _, node in ipairs(nodes) do node:stop() end
+    end)
+    nodes[1]:call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    nodes[1]:call("CLUSTER", "MEET", "127.0.0.1", nodes[2].port, bus[2])
+    assert(helper.eventually(function()
+      return nodes[2]:call("CLUSTER", "INFO"):find("cluster_state:ok", 1, true)
+    end))
+    local client = eventlog.connect(nodes[2].url)
+    local plain, lasting = eventlog.new(client, "log"), eventlog.new(client, "log", { ttl = 9 })
+    local once = eventlog.new(client, "log", { idempotent = true })
+    for name, call in pairs {
+      ["add"] = function() return plain:add { n = 1 } end,
+      ["add of two"] = function() return plain:add({ n = 1 }, { n = 2 }) end,
+      ["add with a TTL"] = function() return lasting:add { n = 1 } end,
+      ["add of two with a TTL"] = function() return lasting:add({ n = 1 }, { n = 2 }) end,
+      ["add, idempotent"] = function() return once:add { n = 1 } end,
+      ["add_if"] = function() return plain:add_if("0-0", { n = 1 }) end,
+      ["tail"] = function() return plain:tail() end,
+      ["last_id"] = function() return plain:last_id() end,
+      ["delete"] = function() return plain:delete() end,
+      ["next"] = function() return plain:tail_and_follow():next(20) end,
+    } do
+      local result, err = call()
+      assert.is_nil(result, name)
+      assert.same({ "unsupported", false }, { err.kind, err.retriable }, name)
+      assert(err.message:find("Redis Cluster", 1, true), err.message)
+      assert(err.message:find("127.0.0.1:" .. nodes[1].port, 1, true), err.message)
+      assert.equal(name:find("add") and "none" or nil, err.outcome, name)
+    end
+    client:close()
+    -- The node that it names does it.
+    local right = eventlog.new("redis://127.0.0.1:" .. nodes[1].port, "log")
+    assert.equal(0, right:length())
+    assert(right:add({ n = 1 }, { n = 2 }))
+  end)
+end)
