@@ -51,7 +51,8 @@ extern "C" {
   X(EVL_EEOF, -6, "connection", "connection closed by the server")             \
   X(EVL_ECLOSED, -7, "closed", "closed")                                       \
   X(EVL_EPROTOCOL, -8, "protocol", "not a Redis reply")                        \
-  X(EVL_EUNSUPPORTED, -9, "unsupported", "not supported by this system")
+  X(EVL_EUNSUPPORTED, -9, "unsupported", "not supported by this system")       \
+  X(EVL_ETOOLARGE, -10, "protocol", "the reply is too large")
 
 enum evl_status {
   EVL_OK = 0,
@@ -209,7 +210,11 @@ typedef struct evl_decoder evl_decoder;
 
 evl_decoder *evl_decoder_new(void); /* NULL: no memory */
 void evl_decoder_free(evl_decoder *d);
-/* Copies the bytes. EVL_ENOMEM; EVL_EPROTOCOL if an earlier next said so. */
+/* How many bytes a reply may have, EVL_MAX_REPLY unless set. */
+#define EVL_MAX_REPLY ((uint64_t)1 << 30)
+void evl_decoder_set_max_reply(evl_decoder *d, uint64_t bytes);
+/* Copies the bytes. EVL_ENOMEM; EVL_EPROTOCOL or EVL_ETOOLARGE if an earlier
+ * next said so. */
 int evl_decoder_feed(evl_decoder *d, const char *bytes, size_t len);
 /* The same without a copy: room for bytes, at least 4 KiB, and then how many
  * of them were put there. NULL where there is no memory, or nothing can be
@@ -218,10 +223,11 @@ char *evl_decoder_reserve(evl_decoder *d, size_t *len);
 void evl_decoder_filled(evl_decoder *d, size_t len);
 /* Moves on to the next reply. EVL_OK: it is there, read it with a cursor
  * (it lives until the next evl_decoder_next, _trim or _free). EVL_AGAIN: more
- * bytes are needed. EVL_EPROTOCOL or EVL_ENOMEM: nothing more can be read.
- * What is no reply is refused, as are nesting beyond 8 levels and a reply of
- * more than 2 GiB: memory grows with what has come, not with what is claimed.
- */
+ * bytes are needed. EVL_EPROTOCOL, EVL_ETOOLARGE or EVL_ENOMEM: nothing more
+ * can be read. What is no reply is refused, as is nesting beyond 8 levels
+ * (EVL_EPROTOCOL), and a reply that has more bytes than it may, or says that it
+ * will have them (EVL_ETOOLARGE). Memory grows with what has come, not with
+ * what is claimed. */
 int evl_decoder_next(evl_decoder *d);
 /* Passes over the replies that come next and are statuses, as far as they are
  * there, and at most so many: MULTI's and QUEUED's say nothing. Returns how
@@ -282,12 +288,16 @@ int evl_cursor_entries(evl_cursor *c, evl_shape shape, size_t *count);
  * evl_cursor_field before the next entry. EVL_EPROTOCOL as above. */
 int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields);
 int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value);
-/* At the last entry of a reply that evl_cursor_entries takes and counts one
- * in, or at the one before it where there are two: without a walk. Whether all
- * before it are entries it does not know. */
-evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before);
+/* Moves from the start of a reply to its last entry, or to the one before that:
+ * without a walk. EVL_EPROTOCOL where there is none, or where
+ * evl_cursor_entries does not take the reply, or an item of its list is no
+ * array. Whether the others are entries it does not know. */
+int evl_cursor_last(evl_cursor *c, evl_shape shape, int before);
 /* How many bytes that last entry has in the reply. */
 size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape);
+/* How many entries, or else fields, the bytes that are left can hold at most:
+ * whoever makes room for what a reply claims to have makes no more. */
+size_t evl_cursor_room(const evl_cursor *c, int entries);
 
 /* --- spinning ------------------------------------------------------------ */
 

@@ -26,12 +26,17 @@ static int decoder_gc(lua_State *L) {
   return 0;
 }
 
-/* decoder() -> a decoder that has seen no bytes */
+/* decoder([max_reply]) -> a decoder that has seen no bytes. max_reply: how many
+ * bytes a reply may have (1 GiB) */
 static int decoder_new(lua_State *L) {
-  lua_decoder *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_Number most = luaL_optnumber(L, 1, (lua_Number)EVL_MAX_REPLY);
+  lua_decoder *self;
 
+  luaL_argcheck(L, most >= 1 && most <= 9007199254740992.0, 1, "out of range");
+  self = evl_binding_new_object(L, sizeof *self, CLASS);
   self->decoder = evl_decoder_new();
   if (self->decoder == NULL) return luaL_error(L, "not enough memory");
+  evl_decoder_set_max_reply(self->decoder, (uint64_t)most);
   return 1;
 }
 
@@ -69,6 +74,15 @@ static int decoder_next(lua_State *L) {
   if (status != EVL_OK)
     return evl_binding_push_status(L, status, evl_decoder_error(d));
   return evl_binding_push_type(L, d);
+}
+
+/* decoder:too_large() -> whether next() failed because a reply is larger than
+ * max_reply: fewer entries at a time may fit */
+static int decoder_too_large(lua_State *L) {
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
+
+  lua_pushboolean(L, evl_decoder_feed(d, "", 0) == EVL_ETOOLARGE);
+  return 1;
 }
 
 /* decoder:empty() -> whether no byte is left that next() has not given */
@@ -215,6 +229,7 @@ static int decoder_page(lua_State *L) {
   evl_cursor cursor = evl_cursor_start(d);
   evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
   size_t limit = (size_t)luaL_checkinteger(L, 3), count, fields;
+  evl_cursor last = evl_cursor_start(d);
   evl_item id;
 
   if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK ||
@@ -222,11 +237,12 @@ static int decoder_page(lua_State *L) {
     return wrong_shape(L);
   lua_pushinteger(L, (lua_Integer)count);
   if (count == 0) return 1;
-  if (limit > 0) {
-    evl_cursor last = evl_cursor_last(d, shape, count > limit);
-    if (evl_cursor_entry(&last, &id, &fields) != EVL_OK) return wrong_shape(L);
+  if (evl_cursor_last(&last, shape, limit > 0 && count > limit) != EVL_OK ||
+      evl_cursor_entry(&last, &id, &fields) != EVL_OK)
+    return wrong_shape(L);
+  if (limit > 0)
     lua_pushlstring(L, id.string, id.len);
-  } else
+  else
     lua_pushnil(L);
   if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK) return wrong_shape(L);
   lua_pushlstring(L, id.string, id.len);
@@ -275,6 +291,15 @@ static void push_name(lua_State *L, names *known, size_t n,
   lua_pushvalue(L, known->base + (int)n);
 }
 
+/* What a table is made for, where so many are claimed: no more than the bytes
+ * that are left can hold. Beyond what is usual it grows with what comes. */
+static int foreseen(size_t claimed, size_t room) {
+  enum { USUAL = 4096 };
+
+  if (claimed > room) claimed = room;
+  return (int)(claimed < USUAL ? claimed : USUAL);
+}
+
 /* Pushes one entry: { id = ..., fields = { name = value, ... } }. The keys are
  * the calling function's upvalues, so that they are not looked up each time. */
 static int push_entry(lua_State *L, evl_cursor *cursor, names *known) {
@@ -287,7 +312,7 @@ static int push_entry(lua_State *L, evl_cursor *cursor, names *known) {
   lua_pushlstring(L, id.string, id.len);
   lua_rawset(L, -3);
   lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
-  lua_createtable(L, 0, (int)fields);
+  lua_createtable(L, 0, foreseen(fields, evl_cursor_room(cursor, 0)));
   for (n = 0; n < fields; n++) {
     if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
     push_name(L, known, n, &name);
@@ -317,7 +342,7 @@ static int decoder_entries(lua_State *L) {
   if (limit > count - skip) limit = count - skip;
   lua_settop(L, 5);
   if (lua_isnil(L, 5)) /* one more key: a batch's caught_up */
-    lua_createtable(L, (int)limit, 1);
+    lua_createtable(L, foreseen(limit, evl_cursor_room(&cursor, 1)), 1);
   else
     luaL_checktype(L, 5, LUA_TTABLE);
   list = lua_gettop(L);
@@ -349,6 +374,7 @@ void evl_binding_open_decoder(lua_State *L) {
       {"strings", decoder_strings},
       {"any_string", decoder_any_string},
       {"empty", decoder_empty},
+      {"too_large", decoder_too_large},
       {NULL, NULL},
   };
 

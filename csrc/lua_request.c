@@ -22,13 +22,18 @@ evl_request *evl_binding_check_request(lua_State *L, int index) {
   return check(L, index)->request;
 }
 
+static void free_fields(lua_request *self) {
+  free(self->fields);
+  self->fields = NULL;
+  self->capacity = 0;
+}
+
 static int request_gc(lua_State *L) {
   lua_request *self = luaL_checkudata(L, 1, CLASS);
 
   evl_request_free(self->request);
-  free(self->fields);
+  free_fields(self);
   self->request = NULL;
-  self->fields = NULL;
   return 0;
 }
 
@@ -215,6 +220,36 @@ typedef struct entry_head {
   size_t len, argc;
 } entry_head;
 
+/* XADD refuses an entry whose names and values have more bytes than that. */
+#define MOST_BYTES ((size_t)1 << 30)
+
+/* Whether the entry at hand is too large for any Redis. A number's length is
+ * asked for only where it can matter. */
+static int is_too_large(const evl_field *fields, size_t count) {
+  char digits[EVL_NUMBER_SIZE];
+  size_t i, strings = 0, numbers = 0;
+
+  for (i = 0; i < count; i++) {
+    size_t value = 0;
+
+    if (fields[i].type == EVL_STRING)
+      value = fields[i].value.string.len;
+    else
+      numbers++;
+    if (fields[i].name_len >= MOST_BYTES || value >= MOST_BYTES) return 1;
+    strings += fields[i].name_len + value;
+    if (strings >= MOST_BYTES) return 1;
+  }
+  if (numbers < (MOST_BYTES - strings) / EVL_NUMBER_SIZE) return 0;
+  for (i = 0; i < count && strings < MOST_BYTES; i++) {
+    if (fields[i].type == EVL_INTEGER)
+      strings += evl_integer_format(fields[i].value.integer, digits);
+    else if (fields[i].type == EVL_DOUBLE)
+      strings += evl_double_format(fields[i].value.number, digits);
+  }
+  return strings >= MOST_BYTES;
+}
+
 /* Appends the entry at the top of the stack; 0, or 2 with nil, message. */
 static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
                         int entry, size_t *fields) {
@@ -234,6 +269,10 @@ static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
                 : read_map(L, self, entry, &count);
   if (bad) return bad;
   if (count == 0) return bad_entry(L, entry, "has no fields");
+  if (is_too_large(self->fields, count))
+    return bad_entry(L, entry,
+                     "is too large: its names and values together have 1 GiB "
+                     "or more, which Redis never takes");
   if (head->bytes != NULL)
     evl_request_entry(self->request, head->bytes, head->len, head->argc,
                       self->fields, count);
@@ -305,9 +344,11 @@ static int request_arguments(lua_State *L) {
   lua_settop(L, 2);
   self = push_request(L);
   bad = append_entries(L, self, &none, 1, n, &widest, &all);
+  free_fields(self); /* not when the collector comes by: it knows no malloc */
   if (bad) return bad;
   bytes = evl_request_bytes(self->request, &len);
   lua_pushlstring(L, bytes, len);
+  evl_request_clear(self->request);
   lua_pushinteger(L, (lua_Integer)(2 * all) + n);
   lua_pushinteger(L, (lua_Integer)widest);
   return 3;
@@ -325,9 +366,15 @@ static int request_encoded(lua_State *L) {
   return 0;
 }
 
-/* request:clear(): empties it */
+/* What an empty request keeps room for. */
+enum { FIELDS_KEPT = 1024 };
+
+/* request:clear(): empties it, and gives memory back */
 static int request_clear(lua_State *L) {
-  evl_request_clear(evl_binding_check_request(L, 1));
+  lua_request *self = check(L, 1);
+
+  evl_request_clear(self->request);
+  if (self->capacity > FIELDS_KEPT) free_fields(self);
   return 0;
 }
 

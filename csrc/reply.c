@@ -18,8 +18,16 @@ enum { DEEPEST = 8 };
 /* The longest line of a status or an error. */
 enum { LONGEST_LINE = 64 * 1024 };
 
-/* A reply's bytes: what hostile ones could make us take. */
-#define LONGEST_REPLY ((uint64_t)2 << 30)
+/* The bytes of the smallest item: "+\r\n". */
+enum { SMALLEST_ITEM = 3 };
+
+/* The bytes of the smallest entry and the smallest field. */
+#define SMALLEST_ENTRY (sizeof "*2\r\n$3\r\n0-0\r\n*0\r\n" - 1)
+#define SMALLEST_FIELD (2 * (sizeof "$0\r\n\r\n" - 1))
+
+/* The length of a string or an array that does not fit into any reply, yet
+ * leaves room to count with. */
+#define LONGEST_LENGTH (SIZE_MAX / 8)
 
 struct evl_decoder {
   buffer in;
@@ -30,6 +38,9 @@ struct evl_decoder {
   uint64_t left[DEEPEST + 1]; /* items of each that are still to come */
   /* Where at each depth the last array begins, and the one before it. */
   size_t last[DEEPEST + 1], before[DEEPEST + 1];
+  size_t
+      arrays[DEEPEST + 1]; /* how many came at each depth, in the last list */
+  uint64_t max_reply;      /* bytes */
   int status;
   char error[160];
 };
@@ -125,11 +136,12 @@ static inline const char *read_item(const char *p, const char *end,
     item->type = mark == '$' ? EVL_ITEM_STRING : EVL_ITEM_ARRAY;
     p = read_number(p, end, &number, status);
     if (p == NULL) return NULL;
-    if (number < 0 || (uint64_t)number > LONGEST_REPLY) {
+    if (number < 0) {
       item->type = EVL_ITEM_NIL;
       return number == -1 ? p : no_item(EVL_EPROTOCOL, status);
     }
-    item->len = (size_t)number;
+    item->len =
+        (uint64_t)number < LONGEST_LENGTH ? (size_t)number : LONGEST_LENGTH;
     if (mark == '*') return p;
     item->string = p;
     return read_bytes(p, end, item->len, status);
@@ -149,8 +161,14 @@ static inline const char *read_item(const char *p, const char *end,
 evl_decoder *evl_decoder_new(void) {
   evl_decoder *d = calloc(1, sizeof *d);
 
-  if (d != NULL) d->left[0] = 1;
+  if (d == NULL) return NULL;
+  d->left[0] = 1;
+  d->max_reply = EVL_MAX_REPLY;
   return d;
+}
+
+void evl_decoder_set_max_reply(evl_decoder *d, uint64_t bytes) {
+  d->max_reply = bytes;
 }
 
 void evl_decoder_free(evl_decoder *d) {
@@ -194,6 +212,25 @@ static int fail(evl_decoder *d, const char *why) {
   return d->status = EVL_EPROTOCOL;
 }
 
+static int fail_too_large(evl_decoder *d) {
+  snprintf(d->error, sizeof d->error,
+           "more than %llu bytes: raise the client's option max_reply",
+           (unsigned long long)d->max_reply);
+  return d->status = EVL_ETOOLARGE;
+}
+
+/* Whether the reply at hand is larger than it may be, with the item that begins
+ * at d->at as long as it says it is. */
+static int is_too_large(const evl_decoder *d, const evl_item *item) {
+  uint64_t claimed = item->len;
+
+  if (item->type == EVL_ITEM_ARRAY)
+    claimed *= SMALLEST_ITEM;
+  else if (claimed > 0)
+    claimed += sizeof "$0\r\n\r\n" - 1;
+  return d->at - d->start + claimed > d->max_reply;
+}
+
 /* Says what is wrong with the item at hand. */
 static int fail_item(evl_decoder *d) {
   char text[64], shown[24];
@@ -224,6 +261,7 @@ static void drop(evl_decoder *d) {
   d->whole = 0;
   d->depth = 0;
   d->left[0] = 1;
+  d->arrays[0] = 0;
 }
 
 /* Walks on, from item to item, to the reply's end. */
@@ -241,14 +279,19 @@ static int walk(evl_decoder *d) {
     if (p == end) return EVL_AGAIN;
     begin = d->at;
     p = read_item(p, end, &item, &status);
-    if (p == NULL) return status == EVL_AGAIN ? status : fail_item(d);
+    if (p == NULL && status == EVL_AGAIN)
+      return is_too_large(d, &item) ? fail_too_large(d) : status;
+    if (p == NULL) return fail_item(d);
     d->at = (size_t)(p - d->in.bytes);
     d->left[d->depth]--;
     if (item.type != EVL_ITEM_ARRAY || item.len == 0) continue;
+    if (is_too_large(d, &item)) return fail_too_large(d);
     if (d->depth == DEEPEST) return fail(d, "nested too deep");
     d->before[d->depth] = d->last[d->depth];
     d->last[d->depth] = begin;
+    d->arrays[d->depth]++;
     d->left[++d->depth] = item.len;
+    d->arrays[d->depth] = 0;
   }
   d->whole = 1;
   return EVL_OK;
@@ -261,9 +304,12 @@ int evl_decoder_next(evl_decoder *d) {
   if (d->whole) drop(d);
   if (d->at == d->in.len) return EVL_AGAIN;
   status = walk(d);
-  if (status == EVL_AGAIN && d->in.len - d->start > LONGEST_REPLY)
-    return fail(d, "a reply of more than 2 GiB: read fewer entries at a time "
-                   "(batch_size)");
+  if (status == EVL_AGAIN && d->in.len - d->start > d->max_reply)
+    return fail_too_large(d);
+  if (status == EVL_OK && d->at - d->start > d->max_reply) {
+    d->whole = 0;
+    return fail_too_large(d);
+  }
   return status;
 }
 
@@ -320,9 +366,15 @@ int evl_cursor_next(evl_cursor *c, evl_item *item) {
   return next_item(c, item);
 }
 
-/* The next item, which must be of this type. */
+/* The next item, which must be a string or an array: what it is, its first byte
+ * tells, before anything else is read. */
 static inline int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
-  if (next_item(c, item) != EVL_OK || item->type != type) return EVL_EPROTOCOL;
+  const evl_decoder *d = c->decoder;
+  char mark = type == EVL_ITEM_STRING ? '$' : '*';
+
+  if (!d->whole || c->next >= d->at || d->in.bytes[c->next] != mark ||
+      next_item(c, item) != EVL_OK || item->type != type)
+    return EVL_EPROTOCOL;
   return EVL_OK;
 }
 
@@ -354,17 +406,33 @@ int evl_cursor_entries(evl_cursor *c, evl_shape shape, size_t *count) {
   return EVL_OK;
 }
 
-evl_cursor evl_cursor_last(const evl_decoder *d, evl_shape shape, int before) {
-  int depth = shape == EVL_READ ? 3 : 1; /* of an entry's array */
-  evl_cursor c;
+/* The depth at which a reply of entries has the entries' arrays. */
+static int depth_of_entries(evl_shape shape) {
+  return shape == EVL_READ ? 3 : 1;
+}
 
-  c.decoder = d;
-  c.next = before ? d->before[depth] : d->last[depth];
-  return c;
+int evl_cursor_last(evl_cursor *c, evl_shape shape, int before) {
+  const evl_decoder *d = c->decoder;
+  int depth = depth_of_entries(shape);
+  size_t count;
+
+  /* What is no array left no trace: where one is among them, what was noted may
+   * lie anywhere, in an earlier reply, too. */
+  if (evl_cursor_entries(c, shape, &count) != EVL_OK ||
+      count <= (size_t)before || count != d->arrays[depth])
+    return EVL_EPROTOCOL;
+  c->next = before ? d->before[depth] : d->last[depth];
+  return EVL_OK;
 }
 
 size_t evl_decoder_last_size(const evl_decoder *d, evl_shape shape) {
-  return d->at - evl_cursor_last(d, shape, 0).next;
+  return d->at - d->last[depth_of_entries(shape)];
+}
+
+size_t evl_cursor_room(const evl_cursor *c, int entries) {
+  size_t left = c->next < c->decoder->at ? c->decoder->at - c->next : 0;
+
+  return left / (entries ? SMALLEST_ENTRY : SMALLEST_FIELD);
 }
 
 int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields) {

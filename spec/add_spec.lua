@@ -117,6 +117,34 @@ describe("add", function()
     end)
   end)
 
+  it("refuses an entry that no Redis takes, before anything is sent", function()
+    -- The strings of an entry may be one and the same: that makes 1 GiB of 16 MiB.
+    local part = ("x"):rep(2 ^ 24)
+    local function large(bytes) -- so many names and values together
+      local pairs = {}
+      for i = 1, 64 do pairs[i] = { "", part } end
+      pairs[64] = { "ab", part:sub(1, bytes - 63 * 2 ^ 24 - 2) }
+      return pairs
+    end
+    local map, numbers = {}, large(2 ^ 30 - 2)
+    for i = 1, 64 do map["name" .. i] = part end
+    numbers[65], numbers[66] = { "", 7 }, { "", 0.5 }
+    for _, options in ipairs { {}, { ttl = 9 }, { idempotent = true } } do
+      local log = eventlog.new("unix:///nowhere/at/all", "log", options)
+      for _, entry in ipairs { large(2 ^ 30), large(2 ^ 30 + 2 ^ 20), map, numbers } do
+        local function check(message, at)
+          for _, word in ipairs { "entry #" .. at, "1 GiB" } do
+            assert(message:find(word, 1, true), word .. " is not in: " .. message)
+          end
+        end
+        check(misuse(log.add, log, entry), 1)
+        check(misuse(log.add, log, { a = 1 }, entry, { a = 1 }), 2)
+        check(misuse(log.add_many, log, { { a = 1 }, { a = 1 }, entry }), 3)
+        check(misuse(log.add_if, log, "0-0", entry), 1)
+      end
+    end
+  end)
+
   it("refuses nil among the entries", function()
     each_way(function(ttl)
       local log = new("log", { ttl = ttl })

@@ -470,6 +470,90 @@ describe("a decoder", function()
     end
   end)
 
+  it("has no entry before [entry, nil], whatever the replies before it had", function()
+    local decoder = core.decoder()
+    for _ = 1, 2 do
+      decoder:feed(page)
+      decoder:next()
+      assert.equal(3, (decoder:page("range", 10)))
+      decoder:feed("*2\r\n" .. entry("9-0", "f", "1") .. "$-1\r\n")
+      decoder:next()
+      for limit = 0, 2 do
+        local got, kind = decoder:page("range", limit)
+        assert.same({ nil, "protocol" }, { got, kind })
+      end
+    end
+  end)
+
+  --- How many KB a call left to Lua's collector.
+  local function weigh(f)
+    collectgarbage()
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    f()
+    local taken = collectgarbage("count") - before
+    collectgarbage("restart")
+    return taken
+  end
+
+  it("makes no table for what only claims to be an entry's fields", function()
+    local many = 200000
+    for _, item in ipairs { "+\r\n", ":1\r\n", "$-1\r\n", "*0\r\n" } do
+      local fields = "*" .. 2 * many .. "\r\n" .. item:rep(2 * many)
+      for _, bytes in ipairs {
+        "*1\r\n*2\r\n" .. bulk "1-0" .. fields, "*" .. many .. "\r\n" .. item:rep(many),
+      } do
+        local decoder = core.decoder()
+        decoder:feed(bytes)
+        assert.equal("array", decoder:next())
+        local got, kind
+        local taken = weigh(function() got, kind = decoder:entries("range", 0, many) end)
+        assert.same({ nil, "protocol" }, { got, kind }, item)
+        assert(taken < 500, string.format("%q takes %.0f KB", item, taken))
+      end
+    end
+  end)
+
+  it("reads an entry of very many fields, and very many entries", function()
+    local fields = {}
+    for i = 1, 10000 do fields[i] = bulk("f" .. i) .. bulk("v" .. i) end
+    local wide = "*2\r\n" .. bulk "1-0" .. "*20000\r\n" .. table.concat(fields)
+    local decoder = core.decoder()
+    decoder:feed("*10000\r\n" .. wide .. entry("1-1", "f", "1"):rep(9999))
+    decoder:next()
+    local list = decoder:entries("range", 0, 10000)
+    assert.equal(10000, #list)
+    for i = 1, 10000 do assert(list[1].fields["f" .. i] == "v" .. i) end
+    assert.same({ id = "1-1", fields = { f = "1" } }, list[10000])
+  end)
+
+  it("refuses a reply that is larger than it may be, and says so", function()
+    local decoder = core.decoder(#page)
+    decoder:feed(page)
+    assert.equal("array", decoder:next())
+    assert.is_false(decoder:too_large())
+    decoder = core.decoder(#page - 1)
+    decoder:feed(page)
+    local got, kind, why = decoder:next()
+    assert.same({ nil, "protocol" }, { got, kind })
+    assert.matches("max_reply", why, 1, true)
+    assert.is_true(decoder:too_large())
+    for _, bytes in ipairs { "$100\r\n", "*34\r\n", "+" .. ("x"):rep(100) } do
+      decoder = core.decoder(100)
+      decoder:feed(bytes) -- what is claimed is enough
+      decoder:next()
+      assert.is_true(decoder:too_large(), bytes)
+    end
+    decoder = core.decoder()
+    decoder:feed("HTTP/1.1 400\r\n")
+    decoder:next()
+    assert.is_false(decoder:too_large())
+    for _, bytes in ipairs { 0, -1, 0.5, 2 ^ 54, 0 / 0 } do
+      assert.is_false(pcall(core.decoder, bytes))
+    end
+  end)
+
   it("says what is no Redis, once and for all", function()
     for _, bytes in ipairs {
       "HTTP/1.1 400 Bad Request\r\n", "SSH-2.0-x\r\n", "220 mail\r\n", "\0\0\0\0", "\r\n",

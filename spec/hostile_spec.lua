@@ -265,6 +265,29 @@ describe("an operation", function()
     end
   end)
 
+  it("is an error where the item behind the last entry of a batch is none", function()
+    local log = eventlog.new(played.client({},
+      { array(entry("5-1", "n", "1")), array(array(bulk "log", array(entry("5-1", "n", "1"),
+        "$-1\r\n"))) }), "log", { batch_size = 1 })
+    local follower = log:tail_and_follow()
+    local batch, err
+    repeat batch, err = follower:next(1) until not batch
+    assert.equal("protocol", err.kind)
+  end)
+
+  it("is an error that names max_reply where it is larger", function()
+    local big = bulk(("x"):rep(1000))
+    for _, operation in ipairs(operations) do
+      local client = played.client({ max_reply = 900 }, { big })
+      local log = eventlog.new(client, "log", operation[2])
+      local result, err = operation[3](log)
+      assert.is_nil(result, operation[1])
+      assert.equal("protocol", err.kind, operation[1])
+      assert.is_true(err.too_large, operation[1])
+      assert.matches("max_reply", err.message, 1, true)
+    end
+  end)
+
   it("is an error where there are more entries than it asked for", function()
     local entries = {}
     for i = 1, 1010 do entries[i] = entry("5-" .. i, "n", "1") end

@@ -33,6 +33,7 @@ local client_options = {
   pool_size = { "number", NEGATIVE, FRACTION, NAN, INF, HUGE },
   client_name = { "string", "", "two words", "line\n", "\0", "ü" },
   spin = { "number", NEGATIVE, FRACTION, NAN, INF, HUGE },
+  max_reply = { "number", 0, NEGATIVE, FRACTION, NAN, INF, HUGE },
   driver = { "function string", "", "Blocking", "libevent" },
   on_event = { "function" },
 }

@@ -203,6 +203,22 @@ function M.binding(memory, path)
   end
 end
 
+--- A request that waits to be used again has given back what a very wide entry
+--- took.
+function M.wide_entry(memory)
+  local core = require "eventlog.core"
+  local request, wide = core.request(), {}
+  for i = 1, 20000 do wide[i] = { "n", i } end
+  local head, argc = core.head("XADD", "log", "*")
+  local live = memory.live()
+  assert(request:entries(head, argc, { wide }, 1))
+  assert(memory.live() > live + 500000)
+  request:clear()
+  assert(memory.live() <= live + 100000)
+  assert(core.arguments({ wide }, 1)) -- not only when the collector comes by
+  assert(memory.live() <= live + 100000)
+end
+
 --- What is done with a log. Returns what is true where it went well, or nil,
 --- err.
 local operations = {

@@ -21,6 +21,7 @@ static void codes_have_their_numbers(void **state) {
   assert_int_equal(EVL_ECLOSED, -7);
   assert_int_equal(EVL_EPROTOCOL, -8);
   assert_int_equal(EVL_EUNSUPPORTED, -9);
+  assert_int_equal(EVL_ETOOLARGE, -10);
 }
 
 static void each_code_has_a_text_of_its_own(void **state) {

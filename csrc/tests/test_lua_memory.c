@@ -182,6 +182,11 @@ static void the_binding_survives_refused_memory(void **state) {
   run("binding");
 }
 
+static void a_request_keeps_little(void **state) {
+  (void)state;
+  run("wide_entry");
+}
+
 static void the_library_survives_refused_memory(void **state) {
   (void)state;
   run("library");
@@ -199,6 +204,7 @@ int main(void) {
                                       setup, teardown),
       cmocka_unit_test_setup_teardown(the_binding_survives_refused_memory,
                                       setup, teardown),
+      cmocka_unit_test(a_request_keeps_little),
       cmocka_unit_test_setup_teardown(the_library_survives_refused_memory,
                                       setup, teardown),
       cmocka_unit_test(a_driver_loads_or_says_no_memory),

@@ -672,8 +672,8 @@ static void what_is_no_reply_is_refused(void **state) {
     assert_refused(cases[i].bytes, cases[i].len);
 }
 
-/* Lengths that nobody can send: refused, or waited for in vain. */
-static void what_is_too_long_never_comes(void **state) {
+/* Lengths that nobody can send are refused when they are read. */
+static void what_says_it_is_too_large_is_refused(void **state) {
   static const struct {
     const char *bytes;
     size_t len;
@@ -700,9 +700,52 @@ static void what_is_too_long_never_comes(void **state) {
     int status;
     evl_decoder_feed(d, guarded(cases[i].bytes, cases[i].len), cases[i].len);
     status = outcome(d);
-    if (status != EVL_AGAIN && status != EVL_EPROTOCOL)
-      fail_msg("%s: %d", cases[i].bytes, status);
+    if (status != EVL_ETOOLARGE) fail_msg("%s: %d", cases[i].bytes, status);
     evl_decoder_free(d);
+  }
+}
+
+/* By as much as a byte, whole or not, and whatever it is; the one before it is
+ * not counted. */
+static void what_is_larger_than_set_is_refused(void **state) {
+  static const struct {
+    const char *bytes;
+    size_t len;
+  } cases[] = {
+      {LIT("$20\r\n01234567890123456789\r\n")},
+      {LIT("*1\r\n$16\r\n0123456789012345\r\n")},
+      {LIT("*2\r\n*2\r\n:1\r\n:2\r\n$5\r\n01234\r\n")},
+      {LIT("+0123456789012345678901234\r\n")},
+      {LIT("*6\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n")},
+  };
+  size_t i, max, cut;
+
+  (void)state;
+  for (i = 0; i < COUNT(cases); i++) {
+    size_t len = cases[i].len;
+    for (max = len - 1; max <= len; max++)
+      for (cut = 1; cut <= len; cut++) {
+        evl_decoder *d = evl_decoder_new();
+        int status;
+        evl_decoder_set_max_reply(d, max);
+        evl_decoder_feed(d, LIT("+OK\r\n"));
+        assert_int_equal(evl_decoder_next(d), EVL_OK);
+        evl_decoder_feed(d, cases[i].bytes, cut);
+        status = evl_decoder_next(d);
+        if (status == EVL_AGAIN) {
+          evl_decoder_feed(d, cases[i].bytes + cut, len - cut);
+          status = evl_decoder_next(d);
+        }
+        if (max < len) {
+          assert_int_equal(status, EVL_ETOOLARGE);
+          assert_int_equal(evl_decoder_feed(d, LIT("+OK\r\n")), status);
+          assert_int_equal(evl_decoder_next(d), status);
+          assert_int_equal(evl_decoder_empty(d), 0);
+          assert_non_null(strstr(evl_decoder_error(d), "max_reply"));
+        } else
+          assert_int_equal(status, EVL_OK);
+        evl_decoder_free(d);
+      }
   }
 }
 
@@ -1036,6 +1079,87 @@ static void entries_are_read_inside_a_reply(void **state) {
   evl_decoder_free(d);
 }
 
+#define STREAM(entries) "*1\r\n*2\r\n$3\r\nlog\r\n" entries
+
+/* Feeds a reply, and goes to the last entry, or to the one before it. */
+static int go_to_last(evl_decoder *d, const char *bytes, evl_shape shape,
+                      int before, evl_item *id) {
+  evl_cursor c;
+  size_t fields;
+  int status;
+
+  assert_int_equal(evl_decoder_feed(d, bytes, strlen(bytes)), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  c = evl_cursor_start(d);
+  status = evl_cursor_last(&c, shape, before);
+  return status == EVL_OK ? evl_cursor_entry(&c, id, &fields) : status;
+}
+
+/* Nor is it anything else than an entry: [entry, nil] has none before its last
+ * item, whatever came in the replies before it. */
+static void the_last_entry_is_not_an_earlier_replys(void **state) {
+  static const struct {
+    evl_shape shape;
+    const char *good, *bad[6];
+  } cases[] = {
+      {EVL_RANGE,
+       "*2\r\n" ENTRY("7-1") ENTRY("7-2"),
+       {"*2\r\n" ENTRY("8-1") "$-1\r\n", "*2\r\n$-1\r\n" ENTRY("8-1"),
+        "*2\r\n:1\r\n:2\r\n", "*2\r\n*0\r\n*0\r\n", "*0\r\n", "$-1\r\n"}},
+      {EVL_READ,
+       STREAM("*2\r\n" ENTRY("7-1") ENTRY("7-2")),
+       {STREAM("*2\r\n" ENTRY("8-1") "$-1\r\n"),
+        STREAM("*2\r\n*-1\r\n" ENTRY("8-1")), STREAM("*2\r\n:1\r\n:2\r\n"),
+        STREAM("*0\r\n"), "*0\r\n", "*-1\r\n"}},
+  };
+  size_t i, j;
+  int before;
+
+  (void)state;
+  for (i = 0; i < COUNT(cases); i++)
+    for (j = 0; j < COUNT(cases[i].bad); j++)
+      for (before = 0; before <= 1; before++) {
+        evl_decoder *d = evl_decoder_new();
+        evl_item id;
+        int times;
+        for (times = 0; times < 2; times++) {
+          assert_int_equal(
+              go_to_last(d, cases[i].good, cases[i].shape, before, &id),
+              EVL_OK);
+          assert_memory_equal(id.string, before ? "7-1" : "7-2", 3);
+        }
+        if (go_to_last(d, cases[i].bad[j], cases[i].shape, before, &id) !=
+            EVL_EPROTOCOL)
+          fail_msg("%s: an entry is found", cases[i].bad[j]);
+        evl_decoder_free(d);
+      }
+}
+
+/* Whoever makes room for what is claimed, makes no more than can have come. */
+static void room_follows_the_bytes_that_are_left(void **state) {
+  static const char page[] = "*2\r\n" ENTRY("7-1") ENTRY("7-2");
+  evl_decoder *d = evl_decoder_new();
+  evl_item id, name, value;
+  evl_cursor c;
+  size_t count, fields;
+
+  (void)state;
+  assert_int_equal(evl_decoder_feed(d, page, sizeof page - 1), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  c = evl_cursor_start(d);
+  assert_int_equal(evl_cursor_entries(&c, EVL_RANGE, &count), EVL_OK);
+  assert_true(evl_cursor_room(&c, 1) >= 2);
+  assert_true(evl_cursor_room(&c, 1) <= sizeof page / 17);
+  for (; count > 0; count--) {
+    assert_int_equal(evl_cursor_entry(&c, &id, &fields), EVL_OK);
+    assert_true(evl_cursor_room(&c, 0) >= fields);
+    assert_int_equal(evl_cursor_field(&c, &name, &value), EVL_OK);
+  }
+  assert_int_equal(evl_cursor_room(&c, 0), 0);
+  assert_int_equal(evl_cursor_room(&c, 1), 0);
+  evl_decoder_free(d);
+}
+
 /* What MULTI and QUEUED answer is passed over, as far as it is there. */
 static void statuses_are_skipped(void **state) {
   evl_decoder *d = evl_decoder_new();
@@ -1080,7 +1204,10 @@ int main(void) {
       cmocka_unit_test(trimmed_it_reads_empty_strings),
       cmocka_unit_test(not_empty_it_is_not_trimmed),
       cmocka_unit_test(what_is_no_reply_is_refused),
-      cmocka_unit_test(what_is_too_long_never_comes),
+      cmocka_unit_test(what_says_it_is_too_large_is_refused),
+      cmocka_unit_test(what_is_larger_than_set_is_refused),
+      cmocka_unit_test(the_last_entry_is_not_an_earlier_replys),
+      cmocka_unit_test(room_follows_the_bytes_that_are_left),
       cmocka_unit_test(what_is_cut_off_is_waited_for),
       cmocka_unit_test(nested_too_deep_is_refused),
       cmocka_unit_test(resp3_is_refused),

@@ -80,6 +80,11 @@ function M.db(value)
   return nil, "a database number, 0 or more"
 end
 
+function M.bytes(value)
+  if is_integer(value) and value >= 1 then return to_integer(value) end
+  return nil, "a number of bytes, 1 or more"
+end
+
 --- Beyond this a page would stall the server, which paging is to prevent.
 function M.batch_size(value)
   if is_integer(value) and value >= 1 and value <= 1e6 then

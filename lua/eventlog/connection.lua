@@ -39,7 +39,7 @@ function M.new(transport, settings)
   return setmetatable({
     transport = transport,
     settings = settings,
-    decoder = core.decoder(),
+    decoder = core.decoder(settings.max_reply),
     pid = core.pid(),
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
@@ -61,6 +61,7 @@ local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
     self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
+    self.failure.too_large = self.decoder:too_large() or nil
   end
   self:close()
   return nil, self.failure or Error.new("closed", "the connection is closed")

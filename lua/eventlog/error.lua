@@ -12,6 +12,8 @@ local misuse = require "eventlog.misuse"
 ---@field retriable boolean whether trying again later can help
 ---@field outcome "none"|"unknown"|nil from add: whether entries may have been added
 ---@field last_id string? from add_if (kind "conflict")
+---@field too_large boolean? whether a reply is larger than max_reply: fewer entries at
+---  a time may fit (kind "protocol")
 local Error = {}
 Error.__index = Error
 Error.__name = "eventlog.Error"

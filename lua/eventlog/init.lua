@@ -24,6 +24,7 @@ local M = { _VERSION = "eventlog " .. core.VERSION }
 ---@field pool_size integer? idle connections kept (64)
 ---@field pool_idle number? seconds that each is kept (60)
 ---@field client_name string? for CLIENT SETNAME
+---@field max_reply integer? bytes of one reply (1 GiB)
 ---@field spin integer? µs of busy waiting before a wait sleeps
 ---@field driver string|fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
 ---@field on_event fun(event: { kind: string, log: string?, message: string })?

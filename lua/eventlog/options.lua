@@ -29,6 +29,7 @@ local client_options = {
   pool_idle = checks.seconds,
   client_name = checks.client_name,
   spin = checks.count,
+  max_reply = checks.bytes,
   driver = checks.driver,
   on_event = checks.callback,
 }
