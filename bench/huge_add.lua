@@ -46,6 +46,12 @@ end
 
 if part == "watch" then return watch() end
 
+local reached, why = eventlog.new(url, "eventlog:bench"):length()
+if not reached then
+  io.stderr:write(tostring(why), " (it needs a Redis there: redis-server starts one)\n")
+  os.exit(1)
+end
+
 local entries = {}
 for i = 1, ENTRIES do
   local entry = {}

@@ -5,12 +5,17 @@
 ---
 ---   run.lua [NAME]...    only these works
 
+local port = os.getenv("BENCH_PORT")
+if not port then
+  io.stderr:write("bench/run.lua is a part of script/bench, which starts a Redis: run that\n")
+  os.exit(2)
+end
+
 local machine = require "bench.machine"
 local programs = require "bench.programs"
 local report = require "bench.report"
 local works = require "bench.works"
 
-local port = assert(os.getenv("BENCH_PORT"), "run script/bench")
 local build = os.getenv("BENCH_BUILD")
 local READ_KEY, WRITE_KEY = "bench:read", "bench:write"
 

@@ -18,6 +18,10 @@ local SECONDS = 7
 local PATIENCE = 20
 
 local url, path, part = arg[1], arg[2], arg[3]
+if not part then
+  io.stderr:write("script/demo.lua is a part of script/demo, which starts a Redis: run that\n")
+  os.exit(2)
+end
 local client = eventlog.connect(url)
 local log = eventlog.new(client, "demo:lines")
 local reports = eventlog.new(client, "demo:reports")
@@ -163,6 +167,11 @@ local function grouped(n)
   return (text:gsub("^,", ""))
 end
 
+--- "1 line", "6,145 lines"
+local function count_of_lines(n)
+  return grouped(n) .. (n == 1 and " line" or " lines")
+end
+
 --- A text of the file's, so that a terminal can show it, cut to a width.
 local function printable(text, width)
   if not utf8.len(text) then text = text:gsub("[\128-\255]", "?") end
@@ -218,7 +227,8 @@ local function show(name, width)
   for i = 1, READERS do readers[i] = { seen = 0 } end
   local follower, news = log:tail_and_follow(), reports:tail_and_follow()
   local started, moved_at = core.now(), core.now()
-  local finished_at, latest
+  local finished_at
+  local latest, turn = {}, 0 -- by writer; whose line is shown next
 
   local function rate()
     return written / math.max((finished_at or core.now()) - started, 0.001)
@@ -233,7 +243,7 @@ local function show(name, width)
     return {
       "",
       string.format("  [%-40s]  %s a second", bar, grouped(rate() // 1)),
-      string.format("  written  %s of %s lines", grouped(written), grouped(total)),
+      string.format("  written  %s of %s", grouped(written), count_of_lines(total)),
       "  " .. table.concat(seen),
     }
   end
@@ -250,8 +260,18 @@ local function show(name, width)
         ended = ended + 1
         finished_at = ended == WRITERS and moved_at or nil
       else
-        written, latest = written + 1, event
+        written = written + 1
+        latest[tonumber(event.fields.writer)] = event
       end
+    end
+  end
+
+  --- The writer whose line is shown now: in turn, so that all are seen; nil if
+  --- nothing new has come.
+  local function next_writer()
+    for _ = 1, WRITERS do
+      turn = turn % WRITERS + 1
+      if latest[turn] then return turn end
     end
   end
 
@@ -286,18 +306,19 @@ local function show(name, width)
     end
     for i, reader in ipairs(readers) do
       expect(reader.problem == "none", "reader %d: %s", i, reader.problem)
-      expect(reader.seen == total, "reader %d saw %d of %d lines", i, reader.seen, total)
+      expect(reader.seen == total, "reader %d saw %d of %s", i, reader.seen,
+        count_of_lines(total))
       expect(reader.order == readers[1].order, "reader %d saw another order", i)
     end
     local length = assert(log:length())
-    expect(length == total + WRITERS, "the log has %d entries, not %d", length,
+    expect(length == total + WRITERS, "the log's length is %d, not %d", length,
       total + WRITERS)
     return problems
   end
 
   display:draw({
-    string.format("%d processes write the %s lines of %s%s,", WRITERS,
-      grouped(total), size_of(name) > size_of(path) and "the beginning of " or "",
+    string.format("%d processes write the %s of %s%s,", WRITERS,
+      count_of_lines(total), size_of(name) > size_of(path) and "the beginning of " or "",
       printable(name, 200)),
     string.format("%d others follow them from the start. Some of what comes:",
       READERS),
@@ -312,9 +333,10 @@ local function show(name, width)
       error(string.format("nothing has moved for %d seconds", PATIENCE), 0)
     end
     local lines = {}
-    if latest and now >= event_at then
-      lines[1] = describe(latest, width > 0 and width - 1 or 100)
-      latest, event_at = nil, now + 0.25
+    local writer = now >= event_at and next_writer()
+    if writer then
+      lines[1] = describe(latest[writer], width > 0 and width - 1 or 100)
+      latest[writer], event_at = nil, now + 0.25
     end
     if width == 0 and now >= count_at then
       for i = 2, 4 do lines[#lines + 1] = block()[i] end
@@ -329,15 +351,15 @@ local function show(name, width)
   display:draw({}, block())
   local lines = { "" }
   for i, reader in ipairs(readers) do
-    lines[#lines + 1] = string.format("  reader %d saw %s lines, order %s", i,
-      grouped(reader.seen), reader.order)
+    lines[#lines + 1] = string.format("  reader %d saw %s, order %s", i,
+      count_of_lines(reader.seen), reader.order)
   end
   lines[#lines + 1] = ""
   local problems = verdict()
   for _, problem in ipairs(problems) do lines[#lines + 1] = "FAILED: " .. problem end
   if #problems == 0 then
-    lines[#lines + 1] = string.format("%s lines written in %.1f s, %s a second.",
-      grouped(total), finished_at - started, grouped(rate() // 1))
+    lines[#lines + 1] = string.format("%s written in %.1f s, %s a second.",
+      count_of_lines(total), finished_at - started, grouped(rate() // 1))
     lines[#lines + 1] = "Each reader saw every line once, all in the same order."
   end
   display.height = 0 -- the block stays

@@ -165,6 +165,15 @@ describe("examples/openresty", function()
     assert.matches("São Paulo <b>.*31.5 °C", window:eval [[
       return document.querySelector("#events li").textContent ]])
     assert.equal(log_ids(), shown())
+    -- Each with the day on which it happened, and not the hour alone.
+    assert.equal("4 of 4", window:eval [[
+      const times = [...document.querySelectorAll("#events li")].map((row) => {
+        const time = row.querySelector("time");
+        const when = new Date(Number(row.dataset.id.split("-")[0]));
+        return time.dateTime === when.toISOString() &&
+          time.textContent.includes(when.toLocaleDateString());
+      });
+      return times.filter((right) => right).length + " of " + times.length ]])
 
     for round = 1, 3 do
       for i = 1, 5 do add("station=Lima&temperature=" .. i) end

@@ -6,10 +6,19 @@
 
 local eventlog = require "eventlog"
 
-local host = ... -- url, spawn(f), now()
+local host = ... -- url, spawn(f), now(), pid
 
 -- Seconds of a frame (1/60) that a follower may fill, of three.
 local BUDGET = 0.003
+
+--- Ends the game with an error of eventlog's, as a line for whoever started it.
+local function give_up(err)
+  local line = tostring(err)
+  if err.kind == "connection" then
+    line = line .. " (it needs a Redis there: redis-server starts one)"
+  end
+  error(setmetatable({}, { __tostring = function() return line end }), 0)
+end
 
 --- How eventlog waits. In a task this suspends the task: main.c polls the
 --- descriptor, and resumes with whether it is ready. In the frame itself there
@@ -46,10 +55,13 @@ end
 local moves, chat, scores = open_channel "moves", open_channel "chat", open_channel "scores"
 local channels = { moves, chat, scores }
 
+-- Who numbers this run's events: another run on the same Redis is another sender.
+local ME = string.format("server-%d-%d", os.time(), host.pid)
+
 --- Puts an event into its channel's outbox. Never waits.
 local function emit(channel, event)
   channel.sent = channel.sent + 1
-  event.from, event.n = "server", channel.sent
+  event.from, event.n = ME, channel.sent
   table.insert(channel.outbox, event)
 end
 
@@ -71,7 +83,7 @@ local function flush(channel)
       table.move(channel.outbox, 1, #channel.outbox, #events + 1, events)
       channel.outbox = events -- once more in the next tick
     else
-      error(err)
+      give_up(err)
     end
   end)
 end
@@ -91,7 +103,7 @@ local function drain(channel)
     local batch, err = channel.follower:next(0)
     if not batch then
       if err.kind == "timeout" then return end -- nothing yet
-      error(err)
+      give_up(err)
     end
     for _, event in ipairs(batch) do handle(channel, event) end
   until batch.caught_up or host.now() >= limit
@@ -113,13 +125,14 @@ function game.tick(n, closing)
   if not closing then play(n) end
   for _, channel in ipairs(channels) do
     flush(channel)
-    if channel.adding or (channel.seen_of.server or 0) < channel.sent then over = false end
+    if channel.adding or (channel.seen_of[ME] or 0) < channel.sent then over = false end
   end
   if n % 30 == 0 then print("tick " .. n) end
   return over
 end
 
 function game.close()
+  print("report sender name=" .. ME)
   for _, c in ipairs(channels) do
     print(string.format("report %s seen=%d wrong=%d last_id=%s added=%d largest=%d", c.name,
       c.seen, c.wrong, c.follower.last_id, c.added, c.largest))

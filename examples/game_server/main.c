@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* eventlog's C module is linked in, from the target eventlog::lua. */
 int luaopen_eventlog_core(lua_State *L);
@@ -75,7 +76,8 @@ static void task_resume(lua_State *L, int i, int argc) {
   }
   if (status != LUA_OK) {
     lua_xmove(thread, L, 1);
-    luaL_traceback(L, thread, luaL_tolstring(L, -1, NULL), 0);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      luaL_traceback(L, thread, lua_tostring(L, -1), 0);
   }
   task->thread = NULL;
   luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
@@ -144,6 +146,8 @@ static void load_game(lua_State *L, const char *url) {
   lua_setfield(L, -2, "spawn");
   lua_pushcfunction(L, host_now);
   lua_setfield(L, -2, "now");
+  lua_pushinteger(L, (lua_Integer)getpid());
+  lua_setfield(L, -2, "pid");
   lua_call(L, 1, 1);
 }
 
@@ -196,7 +200,12 @@ static int run(lua_State *L) {
   return 0;
 }
 
+/* An error that is no string is one for people, and says all in a line. */
 static int add_traceback(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+  }
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
 }

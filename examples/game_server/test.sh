@@ -138,6 +138,8 @@ in_redis() {
     return n" 1 "$1" "$2" "$3"
 }
 
+me=$(report sender name)
+reports=$(grep '^report' "$dir/out")
 written=$(($(grep -c '^[0-9]*-[0-9]*$' "$dir/written") / 3))
 for log in moves chat scores; do
   seen=$(report $log seen)
@@ -149,7 +151,7 @@ for log in moves chat scores; do
   [ "$seen" = "$(in_redis $log "$last_id" '*')" ] || fail "$log: saw $seen events"
   [ "$(in_redis $log "$last_id" bot)" -gt 0 ] || fail "$log: none of the bot's"
   [ "$added" -gt 0 ] || fail "$log: added nothing"
-  [ "$added" = "$(in_redis $log + server)" ] || fail "$log: added $added"
+  [ "$added" = "$(in_redis $log + "$me")" ] || fail "$log: added $added"
   [ "$(cli XLEN $log)" = $((added + written)) ] || fail "$log: adds are missing"
 done
 [ "$(report moves added)" = "$ticks" ] || fail "not an add a tick"
@@ -162,5 +164,17 @@ count=$(report frames count)
 [ "$count" -ge "$ticks" ] || fail "only $count ticks"
 [ $(($(report frames slept_in) * 4)) -lt "$count" ] || fail "frames slept"
 
-grep '^report' "$dir/out"
+# Another run on the same logs sees all that is there, and nothing wrong in it.
+"$game" "unix://$socket" 30 > "$dir/out" 2> "$dir/err" || fail "the second run"
+for log in moves chat scores; do
+  [ "$(report $log wrong)" = 0 ] || fail "$log: the second run takes events for wrong"
+  [ "$(report $log seen)" = "$(cli XLEN $log)" ] || fail "$log: the second run missed some"
+done
+
+# Without a Redis it says so, in one line.
+! "$game" "unix://$dir/none.sock" 30 > "$dir/out" 2> "$dir/err" || fail "no Redis, no error"
+[ "$(wc -l < "$dir/err")" = 1 ] && grep -q 'redis-server starts one' "$dir/err" ||
+  fail "no Redis, and not one line"
+
+printf '%s\n' "$reports"
 echo "passed: Redis was stopped from tick $stopped_at on, for 60 ticks"
