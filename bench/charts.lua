@@ -1,11 +1,12 @@
---- The charts of RESULTS.md, drawn by gnuplot as SVG.
-
-local stats = require "bench.stats"
+--- The charts of RESULTS.md, drawn by gnuplot as SVG, from the tables of that
+--- file, which they can so not contradict. To draw them again:
+---   LUA_PATH='./?.lua' lua5.4 -e 'require("bench.charts").draw()'
+--- Of a work there are bars of those programs that do it, and of no others.
 
 local M = {}
 
+local RESULTS = "bench/RESULTS.md"
 local DIRECTORY = "bench/charts"
-local NONE = "NaN"
 
 -- One colour for each program, ours in blue.
 local colours = {
@@ -36,94 +37,143 @@ set grid y
   assert(gnuplot:close(), "gnuplot failed")
 end
 
---- Clusters of bars: rows of data, a column for each of `names`.
-local function bars(names, columns)
-  local parts = {}
-  for i, name in ipairs(names) do
-    parts[i] = string.format("$data using %d:xtic(1) title %s linecolor rgb %s", i + 1,
-      quote(name), quote(colours[name]))
+--- 1.4k as 1400: a cell's number; nil if it has none.
+local function number(cell)
+  local digits, unit = cell:match("^([%d.]+)([kM]?)")
+  return digits and tonumber(digits) * (({ k = 1e3, M = 1e6 })[unit] or 1)
+end
+
+--- The tables of RESULTS.md, by their titles: { names, [name] = { [metric] = median } }.
+--- "p50 µs ratio" is the ratio beside "p50 µs".
+local function read_tables()
+  local tables, current, metrics = {}, nil, nil
+  for line in io.lines(RESULTS) do
+    local cells = {}
+    for cell in line:gmatch("| ([^|]-) %f[|]") do cells[#cells + 1] = cell end
+    if #cells == 0 then
+      if not line:find("^|%-") then current = nil end -- not the rule below titles
+    elseif not current then
+      current, metrics = { names = {} }, cells
+      for i, title in ipairs(cells) do
+        if title == "ratio" then metrics[i] = cells[i - 1] .. " ratio" end
+      end
+      tables[cells[1]] = current
+    else
+      local row = {}
+      for i = 2, #cells do row[metrics[i]] = number(cells[i]) end
+      table.insert(current.names, cells[1])
+      current[cells[1]] = row
+    end
+  end
+  return tables
+end
+
+--- The power of ten at or below all values: where a logarithmic axis begins.
+local function floor_of(clusters)
+  local least = math.huge
+  for _, cluster in ipairs(clusters) do
+    for _, value in pairs(cluster.values) do least = math.min(least, value) end
+  end
+  return 10 ^ math.floor(math.log(least, 10))
+end
+
+--- Clusters of bars: each { label, values = { [program] = value } }.
+local function bars(clusters)
+  local x, ticks, points = 0, {}, {}
+  for _, cluster in ipairs(clusters) do
+    local first = x + 1
+    for _, name in ipairs(order) do
+      if cluster.values[name] then
+        x = x + 1
+        points[name] = points[name] or {}
+        table.insert(points[name], string.format("%d %g", x, cluster.values[name]))
+      end
+    end
+    table.insert(ticks, string.format("%s %g", quote(cluster.label), (first + x) / 2))
+    x = x + 2
+  end
+  local data, plots = {}, {}
+  for _, name in ipairs(order) do
+    if points[name] then
+      local block = "$bars" .. #data + 1
+      table.insert(data, string.format("%s << END\n%s\nEND", block,
+        table.concat(points[name], "\n")))
+      table.insert(plots, string.format("%s using 1:2 with boxes title %s linecolor rgb %s",
+        block, quote(name), quote(colours[name])))
+    end
   end
   return string.format([[
-set style data histograms
-set style histogram clustered gap 1
+set boxwidth 1
 set style fill solid 0.9 noborder
 set key outside right
-$data << END
+set xrange [0:%d]
+set xtics nomirror (%s)
 %s
-END
 plot %s
-]], table.concat(columns, "\n"), table.concat(parts, ", \\\n  "))
+]], x, table.concat(ticks, ", "), table.concat(data, "\n"), table.concat(plots, ", \\\n  "))
 end
 
---- A row of data: its label, and value(name) for each name.
-local function row(label, names, value)
-  local cells = { quote(label) }
-  for _, name in ipairs(names) do cells[#cells + 1] = value(name) or NONE end
-  return table.concat(cells, " ")
+--- A cluster: of a table, the value of each program that has one.
+local function cluster(label, rows, value)
+  local values = {}
+  for _, name in ipairs(rows.names) do values[name] = value(rows[name]) end
+  return { label = label, values = values }
 end
 
-local function median(runs, metric)
-  local summary = stats.of(runs, metric)
-  return summary and summary.median
+local function of(metric)
+  return function(row) return row[metric] end
 end
 
--- What stands under the bars.
-local short = { add1 = "add 1", add100 = "add 100", add1000 = "add 1000",
-  follow = "follow", last100 = "tail_n(100)", throughput = "follow a writer" }
+-- The works' tables, and what stands under their bars.
+local WORKS = {
+  { "add, one entry a call", "add 1" }, { "add_many, 100 a call", "add 100" },
+  { "add_many, 1,000 a call", "add 1000" }, { "follow a log from its start", "follow" },
+  { "tail_n(100)", "tail_n(100)" }, { "follow a writer in C, 100 a batch", "follow a writer" },
+}
 
-local function speed(results)
-  local rows = {}
-  for _, id in ipairs { "add1", "add100", "add1000", "follow", "last100", "throughput" } do
-    local measured = results[id]
-    table.insert(rows, row(short[id], order, function(name)
-      local ratio = stats.ratio(measured[name], measured["C on hiredis"],
-        id == "last100" and "p50" or "rate")
-      return ratio and (id == "last100" and 1 / ratio.median or ratio.median)
-    end))
+local function speed(tables)
+  local clusters = {}
+  for i, work in ipairs(WORKS) do
+    clusters[i] = cluster(work[2], tables[work[1]], function(row)
+      if row["p50 µs ratio"] then return 1 / row["p50 µs ratio"] end
+      return row["entries/s ratio"]
+    end)
   end
   plot("speed", "Speed: how many times that of C on hiredis", 420,
-    "set yrange [0:]\n" .. bars(order, rows))
+    "set yrange [0:]\n" .. bars(clusters))
 end
 
-local function cpu(results)
-  local rows = {}
-  for _, id in ipairs { "add1", "add100", "add1000", "follow", "throughput" } do
-    table.insert(rows, row(short[id], order, function(name)
-      return median(results[id][name], "cpu")
-    end))
+local function cpu(tables)
+  local clusters = {}
+  for _, work in ipairs(WORKS) do
+    if work[1] ~= "tail_n(100)" then
+      table.insert(clusters, cluster(work[2], tables[work[1]], of "client CPU"))
+    end
   end
   plot("cpu", "Client CPU per entry in µs, on a logarithmic scale", 420,
-    "set logscale y\n" .. bars(order, rows))
+    string.format("set logscale y\nset yrange [%g:]\n", floor_of(clusters)) .. bars(clusters))
 end
 
-local function latency(results)
-  local rows, names = {}, {}
-  for _, name in ipairs(order) do
-    if results.latency[name] then names[#names + 1] = name end
-  end
-  for _, metric in ipairs { "p50", "p99" } do
-    table.insert(rows, row(metric, names, function(name)
-      return median(results.latency[name], metric)
-    end))
-  end
-  plot("latency", "From the writer's clock to the follower, 1 event a ms, in µs", 360,
-    "set yrange [0:]\n" .. bars(names, rows))
+local function latency(tables)
+  local rows = tables["to a follower, 1 event a ms"]
+  local clusters = { cluster("p50", rows, of "p50 µs"), cluster("p99", rows, of "p99 µs") }
+  plot("latency",
+    "From the writer's clock to the follower, 1 event a ms, in µs, on a logarithmic scale", 360,
+    string.format("set logscale y\nset yrange [%g:]\n", floor_of(clusters)) .. bars(clusters))
 end
 
---- Points of a work's growth, one a line: where, and each metric's median.
-local function points(measured, work, at, metrics)
+--- Points of growth, one a line: how many, and each metric.
+local function points_of(rows, ...)
   local lines = {}
-  for _, name in ipairs(work.programs) do
-    local cells = { work.jobs[name][at] }
-    for _, metric in ipairs(metrics) do
-      cells[#cells + 1] = median(measured[name], metric) or NONE
-    end
-    lines[#lines + 1] = table.concat(cells, " ")
+  for i, name in ipairs(rows.names) do
+    local cells = { (name:match("^[%d,]+"):gsub(",", "")) }
+    for _, metric in ipairs { ... } do table.insert(cells, rows[name][metric]) end
+    lines[i] = table.concat(cells, " ")
   end
   return table.concat(lines, "\n")
 end
 
-local function growth(results, works)
+local function growth(tables)
   plot("growth", "Cost per entry as things grow, in µs", 360, string.format([[
 set logscale x
 set yrange [0:]
@@ -144,17 +194,18 @@ set title "many followers in a process: client CPU, µs per entry"
 set xlabel "followers"
 plot $followers using 1:2 with linespoints linewidth 2 notitle
 unset multiplot
-]], points(results.lengths, works.find("lengths"), "count", { "add", "follow" }),
-    points(results.followers, works.find("followers"), "extra", { "cpu" })))
+]], points_of(tables["eventlog 5.4, longer logs"], "add µs", "follow µs"),
+    points_of(tables["eventlog 5.4, more followers"], "client CPU")))
 end
 
---- Draws all of them, of a run of all works.
-function M.draw(results, works)
+--- Draws all of them, of the run of all works that RESULTS.md has.
+function M.draw()
+  local tables = read_tables()
   os.execute("mkdir -p " .. DIRECTORY)
-  speed(results)
-  cpu(results)
-  latency(results)
-  growth(results, works)
+  speed(tables)
+  cpu(tables)
+  latency(tables)
+  growth(tables)
 end
 
 return M

@@ -181,7 +181,7 @@ function M.write(about, results, works)
   end
   file:write(NOTES)
   file:close()
-  charts.draw(results, works)
+  charts.draw()
 end
 
 return M
