@@ -300,18 +300,13 @@ static int foreseen(size_t claimed, size_t room) {
   return (int)(claimed < USUAL ? claimed : USUAL);
 }
 
-/* Pushes one entry: { id = ..., fields = { name = value, ... } }. The keys are
- * the calling function's upvalues, so that they are not looked up each time. */
-static int push_entry(lua_State *L, evl_cursor *cursor, names *known) {
-  evl_item id, name, value;
-  size_t fields, n;
+/* Pushes so many fields of an entry: { name = value, ... }, of a name that is
+ * repeated the last value; or { { name, value }, ... }, as they are stored. */
+static int push_map(lua_State *L, evl_cursor *cursor, names *known,
+                    size_t fields) {
+  evl_item name, value;
+  size_t n;
 
-  if (evl_cursor_entry(cursor, &id, &fields) != EVL_OK) return EVL_EPROTOCOL;
-  lua_createtable(L, 0, 2);
-  lua_pushvalue(L, lua_upvalueindex(1)); /* "id" */
-  lua_pushlstring(L, id.string, id.len);
-  lua_rawset(L, -3);
-  lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
   lua_createtable(L, 0, foreseen(fields, evl_cursor_room(cursor, 0)));
   for (n = 0; n < fields; n++) {
     if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
@@ -319,18 +314,58 @@ static int push_entry(lua_State *L, evl_cursor *cursor, names *known) {
     lua_pushlstring(L, value.string, value.len);
     lua_rawset(L, -3);
   }
+  return EVL_OK;
+}
+
+static int push_pairs(lua_State *L, evl_cursor *cursor, names *known,
+                      size_t fields) {
+  evl_item name, value;
+  size_t n;
+
+  lua_createtable(L, foreseen(fields, evl_cursor_room(cursor, 0)), 0);
+  for (n = 0; n < fields; n++) {
+    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
+    lua_createtable(L, 2, 0);
+    push_name(L, known, n, &name);
+    lua_rawseti(L, -2, 1);
+    lua_pushlstring(L, value.string, value.len);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, (int)n + 1);
+  }
+  return EVL_OK;
+}
+
+/* Pushes one entry: { id = ..., fields = ... }. The keys are the calling
+ * function's upvalues, so that they are not looked up each time. */
+static int push_entry(lua_State *L, evl_cursor *cursor, names *known,
+                      int as_pairs) {
+  evl_item id;
+  size_t fields;
+  int status;
+
+  if (evl_cursor_entry(cursor, &id, &fields) != EVL_OK) return EVL_EPROTOCOL;
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, lua_upvalueindex(1)); /* "id" */
+  lua_pushlstring(L, id.string, id.len);
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
+  status = as_pairs ? push_pairs(L, cursor, known, fields)
+                    : push_map(L, cursor, known, fields);
+  if (status != EVL_OK) return status;
   lua_rawset(L, -3);
   return EVL_OK;
 }
 
-/* decoder:entries(shape, skip, limit [, into]) -> a list of the reply's
- * entries: not the first `skip`, and at most `limit` of those that follow;
- * appended to the list `into` where one is given. Or nil, kind, why. */
+/* decoder:entries(shape, skip, limit [, into [, pairs]]) -> a list of the
+ * reply's entries: not the first `skip`, and at most `limit` of those that
+ * follow; appended to the list `into` if it is one. pairs: whether an entry's
+ * fields are a list of pairs. Or nil, kind, why. */
 static int decoder_entries(lua_State *L) {
   evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
   evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
   size_t skip = (size_t)luaL_checkinteger(L, 3);
   size_t limit = (size_t)luaL_checkinteger(L, 4);
+  int as_pairs = lua_toboolean(L, 6);
   size_t count, i, at, fields;
   evl_item id;
   names known;
@@ -354,7 +389,8 @@ static int decoder_entries(lua_State *L) {
         skip_fields(&cursor, fields) != EVL_OK)
       return wrong_shape(L);
   for (i = 0; i < limit; i++) {
-    if (push_entry(L, &cursor, &known) != EVL_OK) return wrong_shape(L);
+    if (push_entry(L, &cursor, &known, as_pairs) != EVL_OK)
+      return wrong_shape(L);
     lua_rawseti(L, list, (int)++at);
   }
   lua_settop(L, list);

@@ -44,6 +44,7 @@ local log_options = {
   batch_size = { "number", 0, NEGATIVE, FRACTION, NAN, INF },
   idempotent = { "boolean" },
   on_gap = { "string", "", "Report", "ignore" },
+  fields = { "string", "", "Map", "list" },
 }
 
 --- Calls check(key, value, what) for each value that an option must refuse.

@@ -144,6 +144,10 @@ local pieces = {
     return kind == "array" and count == 2 and last == "1-2" and
       entries[2].fields[""] == "xy" and entries[1].fields.a == "b"
   end },
+  { "a page of pairs", function(core)
+    local entries = decoded(core, PAGE):entries("range", 0, 2, nil, true)
+    return entries[2].fields[2][2] == "xy" and entries[1].fields[1][1] == "a"
+  end },
   { "a page appended", function(core)
     local decoder = decoded(core, PAGE)
     local list = { 1, 2, 3 }

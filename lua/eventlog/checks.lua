@@ -103,6 +103,11 @@ function M.on_gap(value)
   return nil, '"report" or "error"'
 end
 
+function M.fields(value)
+  if value == "map" or value == "pairs" then return value end
+  return nil, '"map" or "pairs"'
+end
+
 function M.callback(value)
   if type(value) == "function" then return value end
   return nil, "a function"

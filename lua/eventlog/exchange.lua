@@ -36,7 +36,8 @@ end
 
 --- A list of the reply's first entries; or nil, err.
 function M.entries_of(self, shape, limit)
-  local batch, kind, why = self.connection.decoder:entries(shape, 0, limit)
+  local batch, kind, why = self.connection.decoder:entries(shape, 0, limit,
+    nil, self.log.settings.fields == "pairs")
   if not batch then return self.connection:reject(kind, why) end
   return batch
 end

@@ -29,7 +29,8 @@ local check_self = misuse.class(Log, "log", "eventlog.new()")
 
 ---@class eventlog.Entry
 ---@field id string "<ms>-<seq>"
----@field fields table<string, string> of a repeated name, the last value
+---@field fields table<string, string>|{ [1]: string, [2]: string }[] as the option
+---  `fields` says; of a repeated name a map has the last value
 
 ---@class eventlog.LogOptions
 ---@field max_length integer? how many entries the log shows at most; 0: all
@@ -37,6 +38,8 @@ local check_self = misuse.class(Log, "log", "eventlog.new()")
 ---@field batch_size integer? the most entries in a batch, and in a page of a read
 ---@field idempotent boolean? whether add retries by itself, and lands once
 ---@field on_gap "report"|"error"|nil
+---@field fields "map"|"pairs"|nil what an entry's fields are read as: a table from
+---  name to value, or a list of pairs as they are stored
 
 local M = {}
 
@@ -120,8 +123,7 @@ local function call(self, changes, method, ...)
     connection, err = client:acquire(self.name)
     if not connection then return nil, err end
     local request = client:take_request()
-    local reader = Reader.new(connection, request, self.name,
-      self.settings.batch_size)
+    local reader = Reader.new(connection, request, self.name, self.settings)
     result, err = reader[method](reader, ...)
     again = err and connection:was_stale() and
       not (changes and request:size() == 0)

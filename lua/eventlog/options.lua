@@ -45,9 +45,12 @@ local log_options = {
   batch_size = checks.batch_size,
   idempotent = checks.boolean,
   on_gap = checks.on_gap,
+  fields = checks.fields,
 }
 
-local log_defaults = { batch_size = 1000, idempotent = false, on_gap = "report" }
+local log_defaults = {
+  batch_size = 1000, idempotent = false, on_gap = "report", fields = "map",
+}
 
 --- Raises what no option is called.
 local function raise_unknown(key, known, what, level)

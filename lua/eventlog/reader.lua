@@ -24,14 +24,15 @@ local WHOLE = 2 ^ 31 - 1
 ---@param connection table one that is established
 ---@param request userdata an empty one
 ---@param name string of the log
----@param page_size integer
-function M.new(connection, request, name, page_size)
+---@param settings table of the log
+function M.new(connection, request, name, settings)
   return setmetatable({
     connection = connection,
     decoder = connection.decoder,
     request = request,
     name = name,
-    page_size = page_size,
+    page_size = settings.batch_size,
+    as_pairs = settings.fields == "pairs",
   }, Reader)
 end
 
@@ -98,7 +99,8 @@ end
 
 --- Appends the page at hand, without its first `skip` entries.
 local function append(self, entries, skip)
-  local ok, kind, why = self.decoder:entries("range", skip, WHOLE, entries)
+  local ok, kind, why = self.decoder:entries("range", skip, WHOLE, entries,
+    self.as_pairs)
   if not ok then return self.connection:reject(kind, why) end
   return true
 end

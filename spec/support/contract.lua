@@ -299,6 +299,48 @@ case("keeps a list of pairs in order, and of a repeated name the last", function
   client:close()
 end)
 
+case("reads fields as pairs, in stored order and with repeats, if told to", function(env)
+  local client = connect(env)
+  local log = env.eventlog.new(client, "pairs", { fields = "pairs", batch_size = 4 })
+  local stored = { { "b", "1" }, { "a", "" }, { "b", "3" }, { "", "\0" }, { "b", "1" } }
+  for n = 1, 10 do
+    local pairs_of_n = { { "n", n } }
+    append(pairs_of_n, stored)
+    good(log:add(pairs_of_n))
+  end
+  local function check(entries, first, last)
+    equal(last - first + 1, #entries, "number of entries")
+    for i, entry in ipairs(entries) do
+      equal(6, #entry.fields, "number of fields")
+      equal("n", entry.fields[1][1], "name")
+      equal(tostring(first + i - 1), entry.fields[1][2], "value")
+      for k, field in ipairs(stored) do
+        equal(2, #entry.fields[k + 1], "a pair's length")
+        equal(field[1], entry.fields[k + 1][1], "name " .. k)
+        equal(field[2], entry.fields[k + 1][2], "value " .. k)
+      end
+    end
+    return entries
+  end
+  local ids = {}
+  for i, entry in ipairs(check(good(log:tail()), 1, 10)) do ids[i] = entry.id end
+  check(good(log:tail_n(7)), 4, 10)
+  check(good(log:tail_from(ids[2])), 2, 10)
+  check(good(log:tail_after(ids[9])), 10, 10)
+  for _, follower in ipairs({ (log:tail_and_follow()), (log:tail_from_and_follow(ids[1])),
+    (log:tail_n_and_follow(10)), (log:tail_after_and_follow("0")) }) do
+    check(catch_up(follower, 4), 1, 10)
+    follower:close()
+  end
+  -- What is read can be added as it is.
+  local copy = env.eventlog.new(client, "copy of pairs", { fields = "pairs" })
+  for _, entry in ipairs(good(log:tail())) do good(copy:add(entry.fields)) end
+  check(good(copy:tail()), 1, 10)
+  equal("1", good(env.eventlog.new(client, "pairs", { fields = "map" }):tail())[1].fields.b,
+    "the last value of a map")
+  client:close()
+end)
+
 case("moves 4 MiB in one value, and a unit of 3000 entries", function(env)
   local client = connect(env)
   local log = env.eventlog.new(client, "large", { ttl = 100 })
