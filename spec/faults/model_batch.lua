@@ -12,7 +12,7 @@
 
 local truths = require "spec.faults.truth"
 
-local before = truths.before
+local before, index_at = truths.before, truths.index_at
 
 local M = {}
 
@@ -130,9 +130,10 @@ function M.within(epoch, batch, now)
 end
 
 --- Whether a gap is what is missing. The server may be unable to tell a gap from
---- none where `unsure` is set, where entries behind gap.after were deleted, or where
---- the whole batch was trimmed away before the look behind it: then it lies
---- somewhere among all that was.
+--- none where `unsure` is set, where entries behind gap.after were deleted unread
+--- (handed out and deleted, if more came before the look behind the page), or where
+--- the whole batch was trimmed away before that look: then it lies somewhere among all
+--- that was.
 ---@param epoch spec.Epoch
 ---@param batch spec.Batch
 ---@param now number
@@ -145,10 +146,14 @@ function M.gap(epoch, batch, now, unsure)
   end
   local first = M.index_of_first(epoch, batch)
   local last = epoch.by_id[batch.entries[#batch.entries].id].index
+  local settled = batch.caught_up and index_at(epoch, now - 1) == last
+  local came = {}
+  for _, entry in ipairs(settled and batch.entries or {}) do came[entry.id] = true end
   unsure = unsure or gone(epoch, last, now, "trimmed")
   for index = #epoch.entries, 1, -1 do
-    if not before(gap.after, epoch.entries[index].id) then break end
-    deleted = deleted or gone(epoch, index, now, "deleted")
+    local id = epoch.entries[index].id
+    if not before(gap.after, id) then break end
+    deleted = deleted or not came[id] and gone(epoch, index, now, "deleted")
     if index < first then
       missing = missing + 1
       if gone(epoch, index, now, "trimmed") then trimmed = trimmed + 1 end
@@ -170,8 +175,8 @@ local function indistinguishable(place, epoch, batch, now)
   local from = place.epoch
   local at = from.entries[place.low]
   if not at then return false end
-  if epoch.by_id[at.id] then return true end -- the very same id once more
   if place.counted and M.index_of_first(epoch, batch) <= place.low then return false end
+  if epoch.by_id[at.id] then return true end -- the very same id once more
   local deleted = M.deleted_from(epoch, at.id, now)
   for index, entry in ipairs(epoch.entries) do
     if not before(entry.id, at.id) then break end
@@ -179,6 +184,24 @@ local function indistinguishable(place, epoch, batch, now)
     if not known and not gone(epoch, index, now) then return false end
   end
   return true
+end
+
+--- A batch that begins a log that was made anew: with its beginning, or with the last
+--- max_length entries.
+---@param epoch spec.Epoch
+---@param batch spec.Batch
+---@param now number
+---@param max_length integer?
+function M.begins(epoch, batch, now, max_length)
+  if batch.gap then return "gap", "a gap beside a reset" end
+  if max_length and #batch.entries > max_length then
+    return "excess", string.format("%d entries with a reset, and not %d", #batch.entries,
+      max_length)
+  end
+  local hidden = max_length and index_at(epoch, now - 1) - max_length or 0
+  return loss(epoch, 1, M.index_of_first(epoch, batch) - 1, batch, now, function(entry)
+    return entry.index <= hidden or gone(epoch, entry.index, now)
+  end)
 end
 
 --- A batch that came after a place. Returns nil and "indistinguishable" where that
@@ -189,17 +212,14 @@ end
 ---@param now number
 ---@param unsure boolean? as for gap()
 ---@param was_another boolean
-function M.follows(place, epoch, batch, now, unsure, was_another)
+---@param max_length integer?
+function M.follows(place, epoch, batch, now, unsure, was_another, max_length)
   local first = M.index_of_first(epoch, batch)
   if batch.reset then
     if joins(place, place.high, epoch) and not was_another then
       return "reset", "a reset, and the log is the same"
-    elseif batch.gap then
-      return "gap", "a gap beside a reset"
     end
-    return loss(epoch, 1, first - 1, batch, now, function(entry)
-      return gone(epoch, entry.index, now)
-    end)
+    return M.begins(epoch, batch, now, max_length)
   elseif not joins(place, place.low, epoch) then
     if indistinguishable(place, epoch, batch, now) then
       local at = place.epoch.entries[place.low].id

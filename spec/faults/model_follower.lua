@@ -93,9 +93,9 @@ function Judge:check(place, epoch, batch, now)
   if rule then return rule, what end
   if place then
     return batches.follows(place, epoch, batch, now, self:is_unsure(place, epoch, now),
-      batches.was_another(place, self.epochs, self.asked, now))
+      batches.was_another(place, self.epochs, self.asked, now), self.life.max_length)
   end
-  return starts.with_entries(self.life, epoch, batch, self.from, now)
+  return starts.with_entries(self.life, epoch, self.epochs, batch, self.from, now)
 end
 
 --- The places behind a batch with entries. Where there are none, why.
