@@ -103,6 +103,42 @@ describe("the model of gaps", function()
     notices(NO_REASON, (text:gsub("START", "all -"):gsub("FIRST", "- - - 1-0 1-1")))
   end)
 
+  -- The last two, handed out, are deleted; then one is added.
+  local function deleted_then_added(second_batch, gap)
+    return ([[
+      server add c:1 log 1-0 1-1
+      f start 1 log all -
+      f batch 1 caught_up - - 1-0
+      server add c:2 log 1-2 1-3
+      f batch 1 caught_up - - %s
+      server do XDEL log 1-0 1-1 1-2 1-3
+      server add c:3 log 1-4
+      f batch 1 caught_up %s - 1-4
+    ]]):format(second_batch, gap):gsub("caught_up %- %- 1%-0\n", "caught_up - - 1-0 1-1\n")
+  end
+
+  -- Found by script/soak 240 777001 and 150 777002.
+  it("notices a needless one behind deleted entries that were all handed out", function()
+    clean((deleted_then_added("1-2 1-3", "-")))
+    notices(NO_REASON, (deleted_then_added("1-2 1-3", "gap,1-3,1-4,-")))
+    notices("gap: .* says 1, and 0 are missing",
+      (deleted_then_added("1-2 1-3", "gap,1-3,1-4,1")))
+  end)
+
+  it("notices a needless one of a batch of which some was deleted behind it", function()
+    local text = [[
+      server add c:1 log 1-0
+      f start 1 log all -
+      f batch 1 caught_up - - 1-0
+      server add c:2 log 1-1 1-2 1-3
+      server do XDEL log 1-0 1-2
+      f batch 1 END gap,1-0,1-1,- - BATCH
+    ]]
+    notices(NO_REASON, (text:gsub("END", "caught_up"):gsub("BATCH", "1-1 1-2 1-3")))
+    clean((text:gsub("END", "caught_up"):gsub("BATCH", "1-1 1-3")))
+    clean((text:gsub("END", "-"):gsub("BATCH", "1-1 1-2")))
+  end)
+
   it("notices one that begins or ends elsewhere", function()
     notices("gap: a gap begins at 0%-0, not at the last entry",
       handed_out(TRIM, "gap,0-0,1-4,2"))
@@ -124,6 +160,17 @@ describe("the model of gaps", function()
       f start 1 log after 1-1
       f batch 1 caught_up gap,1-1,1-2,- - 1-2
     ]])
+  end)
+
+  it("notices one behind a token that was deleted, where an older one is there", function()
+    local text = [[
+      server add c:1 log 1-1 1-2 1-3
+      server do XDEL log DELETED
+      f start 1 log after 1-2
+      f batch 1 caught_up gap,1-2,1-3,- - 1-3
+    ]]
+    notices(NO_REASON, (text:gsub("DELETED", "1-2")))
+    clean((text:gsub("DELETED", "1-1 1-2")))
   end)
 
   it("accepts one behind a token that was trimmed itself", function()

@@ -143,6 +143,40 @@ describe("the model of resets", function()
       (text:gsub("after FROM", "all -"):gsub("RESET", "recreated 1-1 1-2")))
   end)
 
+  it("knows whether the log can have had the id to begin at", function()
+    local text = [[
+      server add c:1 log 1-1 1-3 1-4
+      server do SERVER
+      f start 1 log after 1-2
+      f batch 1 caught_up GAP RESET BATCH
+    ]]
+    local function with(server, gap, reset, batch)
+      return (text:gsub("SERVER", server):gsub("GAP", gap):gsub("RESET", reset)
+        :gsub("BATCH", batch))
+    end
+    clean(with("SET x 1", "-", "rewound", "1-1 1-3 1-4"))
+    notices("reset: no reset, and the log cannot have had 1%-2",
+      with("SET x 1", "-", "-", "1-3 1-4"))
+    notices("loss: 1%-1 .*", with("SET x 1", "-", "rewound", "1-3 1-4"))
+    clean(with("XTRIM log MAXLEN = 2", "gap,1-2,1-3,-", "-", "1-3 1-4"))
+    notices("reset: a reset at the beginning, .*",
+      with("XTRIM log MAXLEN = 2", "-", "recreated", "1-3 1-4"))
+  end)
+
+  it("wants the last max_length entries behind one", function()
+    local text = [[
+      server add c:1 short 1-1 1-2 1-3
+      f start 1 short all -
+      f batch 1 caught_up - - 1-1 1-2 1-3
+      server do DEL short
+      server add c:2 short 2-1 2-2 2-3 2-4 2-5
+      f batch 1 caught_up - recreated BATCH
+    ]]
+    clean((text:gsub("BATCH", "2-3 2-4 2-5")))
+    notices("excess: 4 entries with a reset, and not 3", (text:gsub("BATCH", "2-2 2-3 2-4 2-5")))
+    notices("loss: 2%-3 .*", (text:gsub("BATCH", "2-4 2-5")))
+  end)
+
   it("accepts one where the log is replaced between a first look and a first page", function()
     local text = [[
       server add c:1 log 1-1
