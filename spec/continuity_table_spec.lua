@@ -562,6 +562,18 @@ describe("where the server counts,", function()
       next 9-0
       add 10-0
       next 10-0 ]], options = { max_length = 3, batch_size = 2 } },
+    { "what max_length does not hide is a gap", [[
+      add 1-0 2-0 3-0 4-0 5-0
+      XTRIM log MAXLEN 2
+      follow from 2-0
+      next 4-0 5-0 gap 1-18446744073709551615 4-0 some
+      follow from 4-0
+      next 4-0 5-0
+      follow from 2
+      next 4-0 5-0
+      add 6-0 7-0
+      follow from 2-0
+      next 5-0 6-0 7-0 ]], options = { max_length = 3 } },
     { "a log with max_length shows the last ones to a token that it cannot have had", [[
       add 5-0 6-0 7-0 8-0
       follow after 2-0

@@ -24,6 +24,20 @@ function M.first(start)
   return start.limit and M.last or start.after and M.clamp or nil
 end
 
+--- Begins to read at the id that the caller gave, or at the log's end if that lies
+--- before it.
+local function begin_at(self, state)
+  local after = self.start.after
+  self.beyond = exchange.beyond(self, state)
+  if core.id_compare(after, state.last) >= 0 then
+    self.position, self.known = state.last, continuity.at_end(state)
+  else
+    self.position = after
+    self.known = continuity.at_start(state, after, self.start.claim)
+  end
+  self.next_stage = self.read_stage
+end
+
 M.last = {}
 
 function M.last.ask(self, request)
@@ -89,6 +103,10 @@ function M.last.take(self, kind)
   end
   self.relocates = false
   local after = self.start.after
+  if after and state.length <= self.start.limit then -- which hides nothing
+    begin_at(self, state)
+    return
+  end
   if count > self.batch_size and
     not (after and core.id_compare(newest, after) <= 0) then
     self.located, self.position = count, oldest
@@ -150,20 +168,14 @@ end
 function M.clamp.take(self, kind)
   local state, err = exchange.looked(self, kind, true)
   if not state then return nil, err end
-  local after, claim = self.start.after, self.start.claim
+  local claim = self.start.claim
   local reset = claim and continuity.refutes(state, claim)
   if reset then
     exchange.start_over(self, reset)
     self.next_stage = M.first(self.start) or self.read_stage
     return
   end
-  self.beyond = exchange.beyond(self, state)
-  if core.id_compare(after, state.last) >= 0 then
-    self.position, self.known = state.last, continuity.at_end(state)
-  else
-    self.position, self.known = after, continuity.at_start(state, after, claim)
-  end
-  self.next_stage = self.read_stage
+  begin_at(self, state)
 end
 
 return M
