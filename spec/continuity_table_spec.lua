@@ -11,7 +11,9 @@
 ---   anything else            Redis commands, carried out as one; `log` is the log, and
 ---                            + stands for fields
 
+local continuity = require "eventlog.continuity"
 local eventlog = require "eventlog"
+local log_state = require "eventlog.log_state"
 local redis = require "spec.support.redis"
 local scripts = require "eventlog.scripts"
 
@@ -286,7 +288,14 @@ describe("where the server counts,", function()
       XTRIM log MAXLEN 1
       follow after 1-0
       next 2-0 gap 1-0 2-0 some ]] },
-    { "a token that is trimmed before its page is read", [[
+    { "a token that is gone though nothing took it, where others were: a gap", [[
+      add 3-0 4-0 6-0
+      XTRIM log MAXLEN 2
+      follow after 5-0
+      next 6-0 gap 5-0 6-0 some
+      follow from 5-0
+      next 6-0 gap 4-18446744073709551615 6-0 some ]] },
+    { "a place at the log's end that is trimmed meanwhile", [[
       add 1-0 2-0 3-0
       follow after 3-0
       next -
@@ -429,6 +438,16 @@ describe("where the server counts,", function()
       wait
       RENAME older log; XADD log 4-5 +; XADD log 6-0 +
       next 1-0 2-0 3-0 4-5 6-0 reset rewound ]] },
+    { "rolled back, and more added below than was lost, and trimmed", [[
+      add 1-0 2-0 3-0
+      COPY log older
+      add 4-0 5-0
+      follow all
+      next 1-0 2-0 3-0 4-0 5-0
+      wait
+      XADD older 4-1 +; XADD older 4-2 +; XADD older 4-3 +
+      RENAME older log; XADD log 6-0 +; XTRIM log MAXLEN 6
+      next 2-0 3-0 4-1 4-2 4-3 6-0 reset rewound ]] },
     { "rolled back, while idle", [[
       add 1-0 2-0 3-0
       COPY log older
@@ -654,6 +673,16 @@ describe("before Redis 7,", function()
       wait
       RENAME older log; XADD log 4-5 +; XADD log 6-0 +
       next 1-0 2-0 3-0 4-5 6-0 reset rewound ]] },
+    { "deleted while idle, and made anew later: a reset", [[
+      add 1-0 2-0
+      follow all
+      next 1-0 2-0
+      wait
+      DEL log
+      idle
+      wait
+      XADD log 3-0 +; XADD log 4-0 +
+      next 3-0 4-0 reset recreated ]] },
     { "rolled back, while idle", [[
       add 1-0 2-0 3-0
       COPY log older
@@ -689,6 +718,16 @@ describe("over an upgrade from before Redis 7,", function()
       upgrade
       add 6-0
       next 5-0 6-0 gap 3-0 5-0 some ]] },
+    { "what came and was trimmed before is a gap, however long it idled", [[
+      add 1-0 2-0 3-0
+      follow all
+      next 1-0 2-0 3-0
+      wait
+      XADD log 4-0 +; XADD log 5-0 +; XTRIM log MAXLEN 0
+      upgrade
+      idle
+      add 6-0
+      next 6-0 gap 3-0 6-0 some ]] },
     { "an entry that was deleted before is no reset", [[
       add 1-0 2-0 3-0
       follow all
@@ -711,4 +750,106 @@ describe("over an upgrade from before Redis 7,", function()
       follow after 3-0
       next 4-0 gap 3-0 4-0 some ]] },
   }, false)
+end)
+
+-- What no step can bring about: the log changes between a page and the look behind it;
+-- and facts that only one rule tells apart. Each is judged by itself: a state is what
+-- the server answers: last id, first, newest, length, added, deleted, gone.
+describe("the judge of a page and the look behind it", function()
+  local function verdict_of(case)
+    local known = case.known
+    known.seen = log_state.parse(case.seen)
+    local batch = {}
+    for i, id in ipairs(case.page) do batch[i] = { id = id } end
+    return continuity.judge(known, case.after, batch, case.more or false,
+      log_state.parse(case.state))
+  end
+
+  local function told_by(verdict)
+    local gap = verdict.gap
+    return (gap and "gap " .. (gap.missed or "some") or "-") .. " " .. (verdict.reset or "-")
+  end
+
+  for _, case in ipairs {
+    { "an entry that was read already is given out again", "- rewound", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
+      seen = { "5-0", "1-0", "5-0", "5", "5", "0-0", "0" },
+      state = { "6-0", "1-0", "6-0", "4", "5", "5-0", "1" } },
+    { "fewer were added than before, though enough were for those read", "- rewound",
+      after = "5-0", known = { index = 3, entry = true, first = "1-0" }, page = { "6-0" },
+      seen = { "5-0", "1-0", "5-0", "3", "9", "4-0", "0" },
+      state = { "6-0", "1-0", "6-0", "2", "8", "5-0", "1" } },
+    { "fewer were taken out than before", "- rewound", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
+      seen = { "5-0", "4-0", "5-0", "2", "5", "0-0", "0" },
+      state = { "6-0", "4-0", "6-0", "7", "9", "0-0", "0" } },
+    { "XDEL took one before that is not taken any more", "- rewound", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
+      seen = { "5-0", "1-0", "5-0", "4", "5", "3-0", "0" },
+      state = { "6-0", "1-0", "6-0", "4", "6", "2-0", "0" } },
+    { "the last one is gone, and nothing was taken out since", "- rewound", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "8-0" },
+      seen = { "7-0", "1-0", "5-0", "5", "7", "7-0", "0" },
+      state = { "8-0", "1-0", "8-0", "6", "8", "7-0", "1" } },
+    { "the last one is gone, and was already when it was looked at", "- -", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = false, first = "1-0" }, page = { "8-0" },
+      seen = { "7-0", "1-0", "4-0", "4", "7", "7-0", "0" },
+      state = { "8-0", "1-0", "8-0", "5", "8", "7-0", "1" } },
+    { "the log went, and another came, between page and look: before Redis 7",
+      "- recreated", after = "5-0",
+      known = { entry = true, first = "1-0", recent = { "5-0" } }, page = { "6-0" },
+      seen = { "5-0", "1-0", "5-0", "5", "", "", "0" },
+      state = { "0-0", "", "", "0", "0", "", "1" } },
+    { "all that the page leaves is there, behind a deleted one", "- -", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      page = { "6-0", "7-0" }, more = true,
+      seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
+      state = { "9-0", "6-0", "9-0", "4", "9", "7-0", "1" } },
+    { "one behind the page was deleted: nobody knows that none before it was trimmed",
+      "gap some -", after = "5-0",
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      page = { "6-0", "7-0" }, more = true,
+      seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
+      state = { "9-0", "6-0", "9-0", "3", "9", "8-0", "1" } },
+    { "all of the page was trimmed behind it, and others with it", "gap some -",
+      after = "5-0", known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      page = { "6-0" }, seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
+      state = { "8-0", "8-0", "8-0", "1", "8", "0-0", "1" } },
+  } do
+    it("says right: " .. case[1], function()
+      assert.equal(case[2], told_by(verdict_of(case)))
+    end)
+  end
+
+  it("does not count on, where a gap was not counted", function()
+    local verdict = verdict_of { after = "5-0", page = { "6-0" },
+      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
+      state = { "8-0", "8-0", "8-0", "1", "8", "0-0", "1" } }
+    verdict = verdict_of { after = "6-0", known = verdict.known, page = { "9-0" },
+      seen = { "8-0", "8-0", "8-0", "1", "8", "0-0", "1" },
+      state = { "9-0", "9-0", "9-0", "1", "9", "0-0", "1" } }
+    assert.equal("gap some -", told_by(verdict))
+  end)
+
+  it("does not take an entry for seen that was deleted between page and look", function()
+    local seen = { "5-0", "1-0", "4-0", "4", "5", "5-0", "0" }
+    local verdict = verdict_of { after = "4-0", page = { "5-0" },
+      known = { index = 4, counted = "4-0", entry = true, first = "1-0" },
+      seen = { "4-0", "1-0", "4-0", "4", "4", "0-0", "0" }, state = seen }
+    assert.equal("- -", told_by(verdict))
+    verdict = verdict_of { after = "5-0", known = verdict.known, page = { "6-0" },
+      seen = seen, state = { "6-0", "1-0", "6-0", "5", "6", "5-0", "1" } }
+    assert.equal("- -", told_by(verdict))
+  end)
+
+  it("knows that a token's entry was there when it began", function()
+    local seen = { "4-0", "2-0", "4-0", "3", "4", "0-0", "0" }
+    for _, case in ipairs { { "3-0", "2", "- -" }, { "4-0", "1", "gap some -" } } do
+      local verdict = verdict_of { after = "2-0", page = { case[1] },
+        known = continuity.at_start(log_state.parse(seen), "2-0", "2-0"), seen = seen,
+        state = { "4-0", case[1], "4-0", case[2], "4", "0-0", "1" }, more = case[1] ~= "4-0" }
+      assert.equal(case[3], told_by(verdict))
+    end
+  end)
 end)

@@ -205,9 +205,9 @@ local function is_another(known, after, batch, state, exact, most)
     exact and known.level and exact ~= index + n) then
     return true -- though nothing was taken out
   end
-  if not first or compare(first, after) > 0 then return removed < index end
-  -- That one is gone, though nothing took it.
-  return known.entry and state.gone and compare(state.deleted, after) < 0
+  -- Or an older one is there, and that one is gone, though nothing took it.
+  return first and compare(first, after) < 0 and known.entry and state.gone and
+    compare(state.deleted, after) < 0
 end
 
 --- What became of a log that is another one now: rolled back if it still begins
