@@ -212,7 +212,7 @@ function commands.PEXPIREAT(self, words)
 end
 
 local function nothing() end
-for _, name in ipairs { "SELECT", "PERSIST", "HSET", "HDEL", "PING" } do
+for _, name in ipairs { "SELECT", "PERSIST", "HSET", "HDEL", "PING", "XGROUP" } do
   commands[name] = nothing
 end
 
