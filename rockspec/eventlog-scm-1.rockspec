@@ -78,6 +78,7 @@ build = {
     ["eventlog.read_stage"] = "lua/eventlog/read_stage.lua",
     ["eventlog.reader"] = "lua/eventlog/reader.lua",
     ["eventlog.reading_script"] = "lua/eventlog/reading_script.lua",
+    ["eventlog.retry"] = "lua/eventlog/retry.lua",
     ["eventlog.scripts"] = "lua/eventlog/scripts.lua",
     ["eventlog.secrets"] = "lua/eventlog/secrets.lua",
     ["eventlog.side_key"] = "lua/eventlog/side_key.lua",

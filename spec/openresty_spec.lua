@@ -776,7 +776,7 @@ describe("in OpenResty, where requests are aborted and light threads killed", fu
       return right .. " right" ]])
     assert.is_true(helper.eventually(function() return blocked(server) == 0 end))
     -- The pool's, and nothing else.
-    assert.is_true(helper.eventually(function() return connected(server) <= 8 end))
+    assert.is_true(helper.eventually(function() return connected(server) <= 64 end))
     assert.equal("", web:log("%[alert%]"))
   end)
 end)

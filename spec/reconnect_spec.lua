@@ -1,5 +1,6 @@
 --- Followers that go on when their connection does not.
 
+local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local proxies = require "spec.faults.proxy"
 local redis = require "spec.support.redis"
@@ -80,6 +81,58 @@ describe("a follower", function()
         pooled.client:close()
         proxy:heal()
       end
+    end)
+
+  it("gives up when its connection is answered, and breaks over the same request again",
+    function()
+      server:call("CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0")
+      local first = server:call("XADD", "log", "*", "i", 1)
+      server:call("XADD", "log", "*", "large", ("x"):rep(3 * 1024 * 1024))
+      for _, start in ipairs { "0-1", first } do
+        events = {}
+        log = eventlog.new({
+          url = server.url, reconnect_timeout = 1.5,
+          on_event = function(event) events[#events + 1] = event.kind end,
+        }, "log")
+        local follower = log:tail_after_and_follow(start)
+        local began = core.now()
+        local batch, err
+        repeat batch, err = follower:next(20) until not batch
+        assert.equal("connection", err.kind)
+        assert.is_true(core.now() - began < 15)
+        local tries = 0
+        for _, kind in ipairs(events) do
+          if kind == "reconnecting" then tries = tries + 1 end
+        end
+        assert.is_true(tries < 20, tries .. " tries")
+        log.client:close()
+      end
+    end)
+
+  it("lives on over links that are cut every few seconds while the log is quiet",
+    function()
+      local proxy = proxies.start(server.path)
+      finally(function() proxy:stop() end)
+      add(1)
+      local follower = eventlog.new({ url = proxy.url, reconnect_timeout = 2 }, "log")
+        :tail_and_follow()
+      assert.equal("1", numbers(follower))
+      for _ = 1, 4 do
+        local _, err = follower:next(1.3)
+        assert.equal("timeout", err.kind)
+        proxy:kill_connections()
+      end
+      add(2)
+      assert.equal("2", numbers(follower))
+      -- While that is so because nothing answers, it is a failure.
+      proxy:stall("reply")
+      local give_up = core.now() + 15
+      local err
+      repeat
+        err = select(2, follower:next(1.2))
+        proxy:kill_connections()
+      until err.kind ~= "timeout" or core.now() > give_up
+      assert.equal("connection", err.kind)
     end)
 
   it("polls, and comes back, while the server is down", function()

@@ -121,11 +121,12 @@ end
 
 --- A connection for its caller alone, perhaps not established yet: call
 --- connection:establish(deadline), and give it back with release().
+---@param fresh boolean? whether it must not have waited in the pool
 ---@return table|nil connection
 ---@return eventlog.Error? err
-function Client:checkout()
+function Client:checkout(fresh)
   if self.closed then return nil, closed_error() end
-  local connection = not self.driver.has_pool and take_idle(self)
+  local connection = not (fresh or self.driver.has_pool) and take_idle(self)
   if not connection then
     local settings = self.settings
     if settings.tls then

@@ -12,6 +12,10 @@ Connection.__name = "eventlog.Connection"
 
 local M = {}
 
+-- A link that breaks after so many seconds without a byte is taken for one that
+-- was idle.
+local IDLE = 1
+
 --- What every call that ran into its caller's deadline returns.
 local TIMEOUT = Error.new("timeout", "nothing yet")
 M.TIMEOUT = TIMEOUT
@@ -52,6 +56,7 @@ function M.new(transport, settings)
     answered = false, -- whether a reply has come since then
     aborted = false,
     lost = false,
+    silence = 0, -- for how many seconds nothing had come or gone when it ended
     failure = nil, -- why it ended
   }, Connection)
 end
@@ -60,6 +65,10 @@ end
 local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
+    if self.asked_at and self.decoder:empty() then
+      local moved = math.max(self.asked_at, self.transport:heard())
+      self.silence = core.now() - moved
+    end
     self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
     self.failure.too_large = self.decoder:too_large() or nil
   end
@@ -191,6 +200,18 @@ function Connection:send(request, replies, patience)
   return true
 end
 
+--- The server may be silent for so many seconds longer than usual from now on.
+---@param patience number seconds
+function Connection:expect(patience)
+  self.patience = self.settings.timeout + patience
+  expect_within(self, self.patience)
+end
+
+--- Whether some of the request is not sent yet: it must not be changed.
+function Connection:is_sending()
+  return self.request ~= nil
+end
+
 --- Sends the rest of the request.
 local function flush(self, deadline)
   local request = self.request
@@ -291,6 +312,12 @@ end
 --- Whether a parent process opened it.
 function Connection:is_foreign()
   return self.pid ~= core.pid()
+end
+
+--- Whether it broke while the server was silent for a while, as it may be: it had
+--- answered before on this connection, and nothing of a reply had come.
+function Connection:broke_idle()
+  return self.lost and self.answered and self.silence >= IDLE
 end
 
 --- Whether another request of the host's uses it, which alone may: in OpenResty.

@@ -10,18 +10,85 @@ local scripts = require "eventlog.scripts"
 
 local M = {}
 
--- Seconds that a follower grants a silent server, whatever the client's `timeout`:
--- a dead link is to be noticed within 15, of which the server may let it wait 5.
-local LONGEST_SILENCE = 9
+-- Seconds that a follower grants a silent server, whatever the client's `timeout`;
+-- and with what the server may let it wait: a dead link is noticed within 15.
+local LONGEST_SILENCE, LONGEST_WAIT = 9, 14
 
---- Sends a stage's request. What was asked before is at most replied to.
+--- For how many seconds longer than usual the server may be silent before the
+--- first of what is due is answered.
+local function patience(self)
+  local till, timeout = self.due[1].till, self.client.settings.timeout
+  local block = till and math.max(0, till - core.now()) or 0
+  return math.min(timeout, LONGEST_SILENCE, LONGEST_WAIT - block) - timeout + block
+end
+
+--- Sends the request. Its replies belong to `item`, behind those that are due.
+function M.send(self, item)
+  self.due[#self.due + 1] = item
+  return self.connection:send(self.request, item.replies, patience(self))
+end
+
+--- Sends a stage's request: behind others, to which replies are due, at most.
 function M.ask(self, stage)
   self.stage = stage
   self.request:clear()
-  local replies, block = stage.ask(self, self.request)
-  local timeout = self.client.settings.timeout
-  return self.connection:send(self.request, replies,
-    math.min(timeout, LONGEST_SILENCE) - timeout + (block or 0))
+  local replies, item = stage.ask(self, self.request)
+  item = item or {}
+  item.replies = replies
+  return M.send(self, item)
+end
+
+--- Notes that a reply has come. Returns what it belongs to.
+function M.arrived(self)
+  local due = self.due
+  local item = due[1]
+  item.replies = item.replies - 1
+  if item.replies == 0 then
+    table.remove(due, 1)
+    if due[1] and due[1].till then self.connection:expect(patience(self)) end
+  end
+  return item
+end
+
+--- What is asked behind what is being answered is of no use any more: its replies
+--- are to be passed over.
+---@param item table what is being answered
+function M.disregard(self, item)
+  for _, other in ipairs(self.due) do other.useless = other ~= item end
+end
+
+--- Whether something is asked for that is still of use.
+function M.is_due(self)
+  local last = self.due[#self.due]
+  return last ~= nil and not last.useless
+end
+
+-- Seconds after which a reply is missed that comes right behind another one.
+local MISSED = 1
+
+--- KeyDB 6.3 runs what is pipelined behind a blocking command only when something
+--- else comes. When it is to be sent something else, because the look behind a page
+--- that was waited for is missed; nil: never.
+---@param pending table? the page
+function M.nudge_at(pending)
+  if not pending or pending.nudged or not pending.came then return nil end
+  return pending.came + MISSED
+end
+
+function M.nudge(self, pending)
+  pending.nudged = true
+  self.request:clear()
+  self.request:command("XLEN", self.log.name)
+  M.send(self, { replies = 1, useless = true })
+end
+
+--- A nudge has helped: from now on nothing is pipelined behind a blocking command.
+function M.degrade(self)
+  local client = self.client
+  if client.waits_alone then return end
+  client.waits_alone = true
+  client:tell("degraded", self.log.name, "the server holds back what is pipelined " ..
+    "behind a blocking command: each batch takes one more round trip")
 end
 
 --- A page of the reply at hand: how many entries it has, the id of the last of
@@ -141,12 +208,33 @@ end
 --- Lets the connection go, with what is under way on it.
 function M.detach(self)
   local connection = self.connection
-  self.stage, self.pending, self.state = nil, nil, nil
+  self.stage, self.pending, self.state, self.due = nil, nil, nil, {}
   if connection then
     self.connection = nil
     connection:close()
     self.client:release(connection, self.log.name)
   end
+end
+
+--- To where the last batch ended, or to the start; without a connection.
+function M.go_back(self)
+  M.detach(self)
+  local out = self.handed_out
+  self.position = out and out.position or "0-0" -- XREAD goes on after this
+  self.first = not out -- no batch was handed out yet
+  self.known = out and continuity.copy(out.known) or { beginning = true }
+  self.start = out and out.start or self.origin
+  self.more = not (out and out.caught_up) -- whether the log goes on behind that
+  self.located = 0 -- entries before the first batch that are to come in it
+  self.reset = out and out.reset -- for the next batch that has entries
+  self.relocates = out and out.relocates -- whether to find the last max_length first
+  self.beyond = nil -- a reset to report: the id to begin at is beyond the end
+  self.idle = false -- whether its last wait brought nothing
+  self.last_size = nil -- of the last entry, where it came on this connection
+  self.suspicious = false -- whether the look behind a page has to be a close one
+  self.again = false -- whether a page is read once more
+  self.by_body = true -- scripts are sent whole until one was answered
+  self.next_stage = self.first and self.locates(self.start) or self.read_stage
 end
 
 return M

@@ -10,14 +10,13 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
-local backoff = require "eventlog.backoff"
-local continuity = require "eventlog.continuity"
 local exchange = require "eventlog.exchange"
 local inside = require "eventlog.inside"
 local misuse = require "eventlog.misuse"
 local options = require "eventlog.options"
 local read_stage = require "eventlog.read_stage"
 local reading_script = require "eventlog.reading_script"
+local retry = require "eventlog.retry"
 local stages = require "eventlog.stages"
 
 ---@class eventlog.Batch: eventlog.Entry[]
@@ -35,27 +34,6 @@ local check_self =
   misuse.class(Follower, "follower", "log:tail_and_follow() and its like")
 
 local M = {}
-
---- To where the last batch ended, or to the start; without a connection.
-local function go_back(self)
-  exchange.detach(self)
-  local out = self.handed_out
-  self.position = out and out.position or "0-0" -- XREAD goes on after this
-  self.first = not out -- no batch was handed out yet
-  self.known = out and continuity.copy(out.known) or { beginning = true }
-  self.start = out and out.start or self.origin
-  self.more = not (out and out.caught_up) -- whether the log goes on behind that
-  self.located = 0 -- entries before the first batch that are to come in it
-  self.reset = out and out.reset -- for the next batch that has entries
-  self.relocates = out and out.relocates -- whether to find the last max_length first
-  self.beyond = nil -- a reset to report: the id to begin at is beyond the end
-  self.idle = false -- whether its last wait brought nothing
-  self.last_size = nil -- of the last entry, where it came on this connection
-  self.suspicious = false -- whether the look behind a page has to be a close one
-  self.again = false -- whether a page is read once more
-  self.by_body = true -- scripts are sent whole until one was answered
-  self.next_stage = self.first and stages.first(self.start) or read_stage
-end
 
 ---@param log eventlog.Log
 ---@param start table limit: of the last so many entries; after: those after
@@ -77,13 +55,16 @@ function M.new(log, start)
     was_answered = false, -- whether there ever was a connection that worked
     look_command = nil, -- by which the script was sent last
     refused = nil, -- the error for which it is now sent the other way
-    retry = nil, -- while the connection is lost
+    retry = nil, -- until there is progress again, once the connection was lost
+    polls = false, -- whether the caller of next() does not wait
+    left_at = nil, -- when one that polls left
+    away = 0, -- for how many seconds it was away lately
     connection = nil,
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the thread that is in next(), unless an error broke it off
     last_id = nil,
   }, Follower)
-  go_back(self)
+  exchange.go_back(self)
   self.client.followers[self] = true
   return self
 end
@@ -95,7 +76,7 @@ end
 --- Ends it: closes the connection, and returns nil, err now and ever after.
 local function finish(self, err)
   self.ended = self.ended or err
-  go_back(self)
+  exchange.go_back(self)
   return nil, self.ended
 end
 
@@ -108,74 +89,32 @@ local function recover(self, err)
     if refusal then return refusal end
     self.refused = err
   end
-  go_back(self)
+  exchange.go_back(self)
 end
 
 --- A reply has come: a batch, or nothing yet, or nil, err.
-local function take(self, kind)
+local function take(self, kind, item)
   if kind == "error" then
     return nil, recover(self, Error.from_server(self.connection.decoder:value()))
   end
   self.next_stage = nil
-  local batch, err = self.stage.take(self, kind)
+  local batch, err = self.stage.take(self, kind, item)
   if self.next_stage then self.stage = nil end
   return batch, err
 end
 
--- Seconds between attempts to reconnect, at most.
-local LONGEST_DELAY = 0.5
-
---- The connection is lost: what the follower does next. Returns nothing where
---- it tries again, or err where it does not.
-local function plan_retry(self, err)
-  if self.connection and self.connection:was_stale() then
-    go_back(self) -- and takes another one
-    return
-  end
-  local now, client = core.now(), self.client
-  local retry = self.retry
-  local may_wait = self.was_answered or client.settings.retry_first_connection
-  if not may_wait or not Error.passes(err) then return err end
-  if not retry then
-    retry = { since = now, delay = backoff.FIRST }
-    self.retry = retry
-  end
-  if now - retry.since > client.settings.reconnect_timeout then return err end
-  client:note_down()
-  local pause
-  pause, retry.delay = backoff.step(retry.delay, LONGEST_DELAY)
-  retry.at = now + pause
-  go_back(self)
-  client:tell("reconnecting", self.log.name, err.message)
-end
-
---- Waits until it may try again. Returns true, or nil, err.
-local function wait_for_turn(self, connection, deadline)
-  local retry = self.retry
-  while retry and retry.at do
-    local ok, err = connection:sleep_until(retry.at, deadline)
-    if not ok then return nil, err end
-    if self.client:may_reconnect() then
-      retry.at = nil
-    else
-      retry.at = core.now() + backoff.FIRST * (1 + backoff.jitter())
-    end
-  end
-  return true
-end
-
 --- A connection that is established, with a request under way; or nil, err.
 local function attach(self, deadline)
-  if self.connection and self.connection:is_foreign() then go_back(self) end
+  if self.connection and self.connection:is_foreign() then exchange.go_back(self) end
   local err
   if not self.connection then
-    self.connection, err = self.client:checkout()
+    self.connection, err = self.client:checkout(self.retry ~= nil)
     if not self.connection then return nil, err end
   end
   local connection = self.connection
   local ok
   if not connection:is_established() then
-    ok, err = wait_for_turn(self, connection, deadline)
+    ok, err = retry.wait_for_turn(self, connection, deadline)
     if not ok then return nil, err end
     ok, err = self.client:establish(connection, self.log.name, deadline)
     if not ok then return nil, err end
@@ -204,12 +143,14 @@ local function interrupted(self)
   return why and Error.new("exiting", why)
 end
 
---- The connection works.
-local function note_answer(self)
-  self.was_answered = true
-  if self.retry then
-    self.retry = nil
-    self.client:note_up()
+--- The next reply: its type; or nil, err.
+local function await(self, connection, limit)
+  while true do
+    local at = exchange.nudge_at(self.pending)
+    local sooner = at and (not limit or at < limit) and at or limit
+    local kind, err = connection:reply(sooner)
+    if kind or sooner == limit or err.kind ~= "timeout" then return kind, err end
+    exchange.nudge(self, self.pending)
   end
 end
 
@@ -218,12 +159,15 @@ end
 local function converse(self, connection, limit)
   local batch
   repeat
-    local kind, err = connection:reply(limit)
+    local kind, err = await(self, connection, limit)
     if self.ended then return nil, self.ended end
     if not kind then return nil, err end
-    batch, err = take(self, kind)
-    if err then return nil, err end
-    note_answer(self)
+    local item = exchange.arrived(self)
+    if not item.useless then
+      batch, err = take(self, kind, item)
+      if err then return nil, err end
+    end
+    retry.note_answer(self)
   until batch or not self.stage
   return batch
 end
@@ -245,7 +189,7 @@ local function advance(self, deadline)
       if limit == deadline then return nil, err end
       err = interrupted(self)
     elseif err then
-      err = plan_retry(self, err) or interrupted(self)
+      err = retry.plan(self, err) or interrupted(self)
     end
     if err then return nil, err end
   end
@@ -267,9 +211,27 @@ local function enter(self)
         "another coroutine waits in this follower's next(): " ..
         "give each its own follower")
     end
-    go_back(self) -- the last next() was broken off by an error
+    exchange.go_back(self) -- the last next() was broken off by an error
   end
   self.caller = me
+end
+
+--- A host that polls is there again. What it finds is what it asked for when it
+--- left, and not what it asks for now.
+local function arrive(self)
+  local left_at = self.left_at
+  self.left_at = nil
+  local away = left_at and core.now() - left_at or 0
+  self.away = math.max(away, 0.9 * self.away) -- lately, at most
+end
+
+--- It leaves: what it is to find when it is back is asked for now.
+local function leave(self)
+  self.left_at = core.now()
+  local connection = self.connection
+  if self.ended or not connection or not connection:is_established() then return end
+  if not self.stage then exchange.ask(self, self.next_stage) end
+  if self.stage == read_stage then read_stage.leave(self) end
 end
 
 --- The next batch. Returns nil, err with kind "timeout" where there is none in
@@ -284,16 +246,20 @@ function Follower:next(timeout)
   if self.ended then return nil, self.ended end
   enter(self)
   self.polls = timeout == 0
+  if self.polls then arrive(self) end
   local batch, err = advance(self, timeout and core.now() + timeout)
   if batch then
+    retry.note_progress(self)
     local last = batch[#batch]
     local out = exchange.mark(self, batch.caught_up)
     self.last_id = last and last.id or self.last_id or self.position
     self.handed_out = out -- at once: an error of a hook may come at any step
     self.first = false
+    if self.polls then leave(self) end
     self.caller = nil
     return batch
   end
+  if self.polls then leave(self) end
   self.caller = nil
   if err.kind == "timeout" and not self.ended then return nil, err end
   return finish(self, err)

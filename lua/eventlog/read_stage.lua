@@ -2,71 +2,109 @@
 --- behind each page a look at the log, for continuity.lua.
 
 local continuity = require "eventlog.continuity"
+local core = require "eventlog.core"
 local exchange = require "eventlog.exchange"
+local retry = require "eventlog.retry"
 
 local M = {}
 
 -- How long the server lets one XREAD wait. It bounds how late a dead link is
--- noticed, with the client's `timeout`, and how late a reset.
-local BLOCK = 5
+-- noticed, with the client's `timeout`, and how late a reset. A host that polls may
+-- be away for a while, in which the server is to wait for entries all the time: then
+-- it is longer, and the next XREAD is asked for before it ends.
+local BLOCK, BLOCK_POLLED = 5, 9
+
+-- For how many seconds the server is to wait when a host that polls leaves; or for
+-- twice as long as that host was away lately, but not for longer than this.
+local AWAY, LONGEST_AWAY = 8, 60
 
 -- Bytes of an entry that may be sent again, to see whether it is still there.
 local SMALL = 1000
 
---- Whether the look behind the page may be a glance: it sees no more than whether
+--- Appends the look behind a page. It may be a glance: it sees no more than whether
 --- the entry that was handed out last is still there, and how long the log is.
 --- What it cannot tell is told by a closer look. A log that is quiet is looked at
 --- closely, since it may have been made anew, just as long, with that very id.
-local function may_glance(self)
-  return self.waits and self.known.counted and not self.suspicious and not self.idle
-end
-
-function M.ask(self, request)
-  -- One more than a batch shows whether the batch reached the log's end.
-  local count, name = self.batch_size + 1, self.log.name
-  self.waits = not (self.first or self.more or self.again)
-  if not self.waits then
-    request:command("XREAD", "COUNT", count, "STREAMS", name, self.position)
-  else
-    request:command("XREAD", "COUNT", count, "BLOCK", BLOCK * 1000, "STREAMS",
-      name, self.position)
-  end
-  self.glances = may_glance(self)
-  local replies, block = 2, self.waits and BLOCK
+--- Returns how many replies it has.
+local function ask_look(self, request, page)
+  page.glances = page.waits and self.known.counted and not self.suspicious and
+    not page.idle
   -- Plain commands cost a fraction of the script, but send the entry again.
-  if self.glances and self.last_size and self.last_size <= SMALL then
-    request:command("XRANGE", name, self.position, self.position)
-    request:command("XLEN", name)
-    replies = 3
-  else
-    exchange.look(self, request, self.position, not self.glances)
+  page.plain = page.glances and page.size and page.size <= SMALL
+  if page.plain then
+    request:command("XRANGE", self.log.name, page.after, page.after)
+    request:command("XLEN", self.log.name)
+    return 2
   end
-  self.plain = replies == 3
-  return replies, block
+  exchange.look(self, request, page.after, not page.glances)
+  return 1
 end
 
---- The page: kept until the look behind it is there.
-local function take_page(self)
-  local count, last, _, size = exchange.page(self, "read", self.batch_size)
-  if not count then return nil, last end
-  local pending = {
-    after = self.position, size = self.last_size,
-    waited = self.waits or self.again, plain = self.plain,
-    glanced = self.glances, more = count > self.batch_size,
+--- Asks for a page, and for a look behind it. What it returns is kept as the page's,
+--- until the look is there.
+function M.ask(self, request)
+  local waits = not (self.first or self.more or self.again)
+  local follows = exchange.is_due(self) -- on a wait for the same
+  local page = {
+    after = self.position, size = self.last_size, -- of the entry there
+    limit = self.batch_size, -- how many of its entries are handed out
+    waits = waits, waited = waits or self.again, idle = self.idle or follows,
   }
-  self.pending, self.more, self.again = pending, pending.more, false
+  -- One more than a batch shows whether the batch reached the log's end.
+  local count, name = page.limit + 1, self.log.name
+  if waits then
+    local block = self.polls and BLOCK_POLLED or BLOCK
+    request:command("XREAD", "COUNT", count, "BLOCK", block * 1000, "STREAMS",
+      name, page.after)
+    page.till = block + (follows and self.due[#self.due].till or core.now())
+    page.alone = self.client.waits_alone
+    if page.alone then return 1, page end
+  else
+    request:command("XREAD", "COUNT", count, "STREAMS", name, page.after)
+  end
+  return 1 + ask_look(self, request, page), page
+end
+
+--- A host that polls leaves: sees to it that the server waits for long enough.
+function M.leave(self)
+  local due, now = self.due, core.now()
+  local last = due[#due]
+  if self.pending or not last or not last.till or last.useless or last.alone or
+    self.connection:is_sending() then
+    return
+  end
+  local away = math.max(AWAY, math.min(LONGEST_AWAY, 2 * self.away))
+  while due[#due].till - now < away and exchange.ask(self, M) do end
+end
+
+--- The page has come.
+local function take_page(self, page)
+  local count, last, _, size = exchange.page(self, "read", page.limit)
+  if not count then return nil, last end
+  page.more = count > page.limit
+  self.pending, self.more, self.again = page, page.more, false
+  if page.waits then
+    retry.note_progress(self)
+    page.came = not page.alone and core.now()
+  end
+  if page.alone then
+    self.request:clear()
+    page.replies = ask_look(self, self.request, page)
+    page.till = nil
+    exchange.send(self, page)
+  end
   if count > 0 then
     self.position, self.last_size = last, size
     self.first = false
+    exchange.disregard(self, page) -- it was asked for what came, too
     -- A host that polls has the next batch at its next call only if that was
     -- asked for by now; else the end of the log can be handed out sooner.
-    if not self.glances and (pending.more or self.polls) then
-      pending.asked = true
+    if not page.glances and (page.more or self.polls) then
       exchange.ask(self, M) -- should that fail, the next reply says so
     end
   end
   local err
-  pending.batch, err = exchange.entries_of(self, "read", self.batch_size)
+  page.batch, err = exchange.entries_of(self, "read", page.limit)
   return nil, err
 end
 
@@ -75,7 +113,8 @@ end
 local function look_closely(self, pending)
   self.suspicious = true
   self.position, self.last_size = pending.after, pending.size
-  self.again = true -- do not wait
+  self.again = true -- do not wait, nor behind what waits
+  if exchange.is_due(self) then exchange.detach(self) end
   self.next_stage = M
 end
 
@@ -83,7 +122,7 @@ end
 --- entry before the page is still there; nothing while a reply is due; or nil,
 --- err.
 local function take_state(self, pending, kind)
-  if not pending.plain then return exchange.looked(self, kind, not pending.glanced) end
+  if not pending.plain then return exchange.looked(self, kind, not pending.glances) end
   if not pending.there then
     local count, err = exchange.page(self, "range", 1)
     if not count then return nil, err end
@@ -104,8 +143,8 @@ local function judge(self, pending, batch, state)
   local verdict = continuity.judge(self.known, pending.after, batch, pending.more,
     state)
   if verdict.restart or verdict.reset and self.log.settings.max_length then
-    -- What was asked for after a page that had entries is of no use.
-    if pending.asked then exchange.detach(self) end
+    -- What was asked for behind that page is of no use.
+    if self.due[1] then exchange.detach(self) end
     exchange.start_over(self, verdict.reset)
     self.next_stage = M
     return nil, nil, true
@@ -121,6 +160,7 @@ local function take_look(self, kind)
   local seen, err = take_state(self, pending, kind)
   if not seen then return nil, err end
   self.pending = nil
+  if pending.nudged then exchange.degrade(self) end
   local batch, gap, reset = pending.batch, nil, nil
   if type(seen) == "table" then
     local dropped
@@ -132,12 +172,12 @@ local function take_look(self, kind)
     return look_closely(self, pending)
   end
   if #batch > 0 and self.relocates then
-    if pending.asked then exchange.detach(self) end
+    if self.due[1] then exchange.detach(self) end
     self.known = { beginning = true }
     self.next_stage = self.locates(self.start)
     return
   end
-  if not pending.asked then self.next_stage = M end
+  if not exchange.is_due(self) then self.next_stage = M end
   -- Where it did not wait and nothing was there, that is the log's end: what
   -- was beyond the last batch has been deleted meanwhile.
   self.idle = #batch == 0 and pending.waited
@@ -151,9 +191,9 @@ local function take_look(self, kind)
   return exchange.hand_out(self, batch, gap, reset)
 end
 
-function M.take(self, kind)
+function M.take(self, kind, page)
   if self.pending then return take_look(self, kind) end
-  return take_page(self)
+  return take_page(self, page)
 end
 
 return M

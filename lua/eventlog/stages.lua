@@ -7,8 +7,9 @@
 ---   read     read_stage.lua: what is there, then what comes
 ---
 --- A stage has ask(self, request), which appends commands and returns how many
---- replies they have and for how many seconds the server may hold them back;
---- and take(self, kind), which reads one reply and returns a batch; or nothing,
+--- replies they have, and a table of what is to be known when they come (nil:
+--- nothing), with `till`, when the server answers at the latest if it waits; and
+--- take(self, kind, known), which reads one reply and returns a batch; or nothing,
 --- with next_stage set where the stage is done; or nil, err.
 --- self is the follower.
 

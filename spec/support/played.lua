@@ -1,6 +1,7 @@
 --- A server of which we know what it says, byte for byte: no process and no
 --- socket, but a stream that plays it.
 
+local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local stream_transport = require "eventlog.stream_transport"
 
@@ -24,10 +25,11 @@ function M.entry(id, ...)
 end
 
 --- A stream that brings these pieces, once something was sent, and then closes.
+--- A piece { n, text } comes when n requests were sent.
 ---@class spec.Played
 ---@field sent string[]
 ---@field closed boolean
----@field pieces string[]
+---@field pieces (string|table)[]
 local Stream = {}
 Stream.__index = Stream
 
@@ -40,9 +42,16 @@ function Stream:send(bytes)
   return true
 end
 
-function Stream:receive()
+function Stream:receive(timeout)
+  local piece = #self.sent > 0 and self.pieces[self.at + 1]
+  if type(piece) == "table" then
+    if #self.sent < piece[1] then
+      core.wait(-1, "r", timeout)
+      return nil, "timeout"
+    end
+    piece = piece[2]
+  end
   self.at = self.at + 1
-  local piece = #self.sent > 0 and self.pieces[self.at]
   if piece then return piece end
   return nil, "closed"
 end
