@@ -17,7 +17,7 @@ local function handles(url)
   return {
     init = string.format([[ init_by_lua_block {
       eventlog = require "eventlog"
-      made_in_init = eventlog.new(%q, "shared")
+      made_in_init = eventlog.new({ url = %q, pool_size = 8 }, "shared")
     } ]], url),
     module = string.format([[
       local eventlog = require "eventlog"
