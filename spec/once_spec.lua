@@ -153,6 +153,16 @@ describe("an idempotent add", function()
     assert(server:call("PTTL", side_key.of("log")) > keep)
   end)
 
+  it("keeps its tokens for ever, nearly, if it may retry so long", function()
+    local patient = eventlog.new({ url = server.url, reconnect_timeout = 1e9,
+      connect_timeout = 1e9, timeout = 1e9 }, "log",
+      { idempotent = true })
+    local ids = assert(patient:add { a = 1 })
+    core.wait(-1, "r", 0.002)
+    for i = 1, 3 do assert(log:add { b = i }) end
+    assert.same(ids, retry(patient, { a = 1 }))
+  end)
+
   it("returns the ids again, whatever they are", function()
     local function check(n)
       local entries = {}

@@ -12,7 +12,13 @@ Tokens.__name = "eventlog.Tokens"
 local M = {}
 
 function M.new()
-  return setmetatable({ pid = nil, name = nil, free = {}, slots = 0 }, Tokens)
+  return setmetatable({
+    pid = nil, -- of the process that these are of
+    name = nil,
+    group_name = nil,
+    free = {}, -- slots
+    slots = 0,
+  }, Tokens)
 end
 
 local function hex(bytes)
@@ -32,6 +38,7 @@ function Tokens:identify()
         "several entries, or an idempotent one, needs: " .. why)
     end
     self.pid, self.name, self.free, self.slots = pid, hex(bytes), {}, 0
+    self.group_name = "eventlog:" .. self.name
   end
   return self.name
 end
@@ -43,7 +50,7 @@ end
 function Tokens:group()
   local name, err = self:identify()
   if not name then return nil, err end
-  return "eventlog:" .. name
+  return self.group_name
 end
 
 --- A slot for one add, whatever it is retried. slot.name and slot.number are its

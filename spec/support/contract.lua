@@ -491,6 +491,47 @@ case("waits for the first connection up to reconnect_timeout", function(env)
   end
 end)
 
+case("an idempotent add that waits says so, and lands once", function(env)
+  local told = {}
+  local client = connect(env, { timeout = 0.3,
+    on_event = function(event) told[event.kind] = event.log end })
+  local log = env.eventlog.new(client, "waiting", { idempotent = true, ttl = 100 })
+  good(log:add({ n = 1 }))
+  for n = 2, 4, 2 do
+    env.signal("STOP")
+    local task = env.spawn(function()
+      return log:add({ n = n }, { n = n + 1 })
+    end)
+    env.sleep(0.8)
+    env.signal("CONT")
+    equal(2, #good(env.join(task)), "ids")
+    equal("waiting", told.reconnecting, "the log that it told of")
+    equal(n + 1, good(log:length()), "length")
+    told = {}
+  end
+  client:close()
+end, { "coroutines" })
+
+case("a unit whose answer is lost is there or not, and told as unknown", function(env)
+  local client = connect(env, { timeout = 0.3 })
+  local log = env.eventlog.new(client, "unit", { ttl = 100 })
+  for round, n in ipairs({ 2, 30 }) do
+    local entries = {}
+    for i = 1, n do entries[i] = { n = i } end
+    good(log:add_many(entries))
+    env.signal("STOP")
+    local task = env.spawn(function() return log:add_many(entries) end)
+    env.sleep(0.6)
+    env.signal("CONT")
+    local err = bad("connection", env.join(task))
+    equal("unknown", err.outcome, "outcome")
+    local length = good(log:length())
+    equal(true, length == n or length == 2 * n, "it is whole, in round " .. round)
+    good(log:delete())
+  end
+  client:close()
+end, { "coroutines" })
+
 case("takes the longest times that there may be", function(env)
   local client = connect(env, { timeout = 1e9, connect_timeout = 1e9,
     reconnect_timeout = 1e9, pool_idle = 1e9 })
