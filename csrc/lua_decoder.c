@@ -209,6 +209,54 @@ static int decoder_any_string(lua_State *L) {
   return 1;
 }
 
+/* Moves past one value, with all that is in it, and takes the first item of it
+ * that is no array; the innermost array if that is empty. */
+static int first_leaf(evl_cursor *cursor, evl_item *leaf) {
+  uint64_t left = 1;
+  evl_item item;
+
+  leaf->type = EVL_ITEM_ARRAY;
+  leaf->len = 1;
+  for (; left > 0; left--) {
+    if (evl_cursor_next(cursor, &item) != EVL_OK) return EVL_EPROTOCOL;
+    if (item.type == EVL_ITEM_ARRAY) left += item.len;
+    if (leaf->type == EVL_ITEM_ARRAY && leaf->len > 0) *leaf = item;
+  }
+  return EVL_OK;
+}
+
+/* The most names in a reply of XINFO. */
+enum { INFO_NAMES = 64 };
+
+/* decoder:info() -> the reply, an array of names and values, as a table: a
+ * string or an integer as it is; of entries, or of one, the first id; nothing
+ * of what is empty. Or nil, kind, why. */
+static int decoder_info(lua_State *L) {
+  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
+  evl_item list, name, leaf;
+  size_t i;
+
+  if (evl_cursor_next(&cursor, &list) != EVL_OK ||
+      list.type != EVL_ITEM_ARRAY || list.len % 2 != 0 ||
+      list.len / 2 > INFO_NAMES)
+    return wrong_shape(L);
+  lua_newtable(L);
+  for (i = 0; i < list.len / 2; i++) {
+    if (evl_cursor_next(&cursor, &name) != EVL_OK ||
+        name.type != EVL_ITEM_STRING || first_leaf(&cursor, &leaf) != EVL_OK)
+      return wrong_shape(L);
+    lua_pushlstring(L, name.string, name.len);
+    if (leaf.type == EVL_ITEM_STRING)
+      lua_pushlstring(L, leaf.string, leaf.len);
+    else if (leaf.type == EVL_ITEM_INTEGER)
+      lua_pushinteger(L, (lua_Integer)leaf.integer);
+    else
+      lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
 /* --- entries ------------------------------------------------------------- */
 
 static int skip_fields(evl_cursor *cursor, size_t fields) {
@@ -409,6 +457,7 @@ void evl_binding_open_decoder(lua_State *L) {
       {"page", decoder_page},
       {"strings", decoder_strings},
       {"any_string", decoder_any_string},
+      {"info", decoder_info},
       {"empty", decoder_empty},
       {"too_large", decoder_too_large},
       {NULL, NULL},

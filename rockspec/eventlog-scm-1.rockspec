@@ -74,6 +74,8 @@ build = {
     ["eventlog.once_script"] = "lua/eventlog/once_script.lua",
     ["eventlog.once_writer"] = "lua/eventlog/once_writer.lua",
     ["eventlog.options"] = "lua/eventlog/options.lua",
+    ["eventlog.page_size"] = "lua/eventlog/page_size.lua",
+    ["eventlog.pages"] = "lua/eventlog/pages.lua",
     ["eventlog.pool"] = "lua/eventlog/pool.lua",
     ["eventlog.read_stage"] = "lua/eventlog/read_stage.lua",
     ["eventlog.reader"] = "lua/eventlog/reader.lua",
@@ -86,5 +88,6 @@ build = {
     ["eventlog.stream_transport"] = "lua/eventlog/stream_transport.lua",
     ["eventlog.tokens"] = "lua/eventlog/tokens.lua",
     ["eventlog.writer"] = "lua/eventlog/writer.lua",
+    ["eventlog.xinfo"] = "lua/eventlog/xinfo.lua",
   },
 }

@@ -159,6 +159,9 @@ describe("a peer", function()
     { "-ERR cut in the midd", "connection" },
   }
 
+  -- A reconnect_timeout within which no page that was cut off is asked for again.
+  local ONCE = 1e-9
+
   --- Each call, each on a connection of its own, against a peer that answers a
   --- request so.
   local function against(tcp, closes)
@@ -177,7 +180,8 @@ describe("a peer", function()
     for _, one in ipairs(cases) do
       local case, call = one.case, one.call
       local waits = case[2] == "connection" and not closes
-      local client = eventlog.connect(waits and hasty { url = fake.url } or fake.url)
+      local client = eventlog.connect(waits and hasty { url = fake.url } or
+        { url = fake.url, reconnect_timeout = ONCE })
       local result, err = call[2](eventlog.new(client, "log"))
       local name = string.format("%s after %q", call[1], case[1])
       if result ~= nil then error(name .. " brought something") end
@@ -225,7 +229,7 @@ describe("a peer", function()
     end)
     for _, fake in ipairs(peers) do
       for _, kinds in ipairs { "protocol", "protocol connection", "connection", "server" } do
-        local log = eventlog.new(fake.url, "log")
+        local log = eventlog.new({ url = fake.url, reconnect_timeout = ONCE }, "log")
         local result, err = log:tail()
         assert.is_nil(result)
         check(err, kinds, err.kind)

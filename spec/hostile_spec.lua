@@ -17,6 +17,17 @@ local OK = bulk "ok"
 local PAGE = array(entry("5-1", "n", "1"), entry("5-2", "n", "2"))
 local BACKWARDS = array(entry("5-2", "n", "2"), entry("5-1", "n", "1"))
 local READ = array(array(bulk "log", PAGE))
+local function info(changes)
+  local parts = {}
+  for name, value in pairs { length = ":3\r\n", ["last-generated-id"] = bulk "5-3",
+    ["max-deleted-entry-id"] = bulk "0-0", ["entries-added"] = ":3\r\n",
+    entries = array(entry("5-1", "n", "1")), groups = "*0\r\n" } do
+    parts[#parts + 1] = bulk(name)
+    parts[#parts + 1] = changes and changes[name] or value
+  end
+  return array((table.unpack or unpack)(parts))
+end
+local INFO = info()
 local NOSCRIPT = "-NOSCRIPT No matching script\r\n"
 local QUEUED = "+QUEUED\r\n"
 
@@ -73,20 +84,18 @@ local operations = {
     { array(OK, bulk "5-1"), "ids" } },
   { "tail", {}, function(log) return log:tail() end, { PAGE, "page" } },
   { "tail in pages", { batch_size = 2 }, function(log) return log:tail() end,
-    { PAGE, "page" }, { array(entry("5-3", "n", "3")), "newest" },
+    { PAGE, "page" }, { INFO, "info" },
     { array(entry("5-2", "n", "2"), entry("5-3", "n", "3")), "next-page" } },
   { "tail_n", {}, function(log) return log:tail_n(2) end, { BACKWARDS, "page" } },
   { "tail_n in pages", { batch_size = 1 }, function(log) return log:tail_n(2) end,
-    { ":2\r\n", "integer" }, { array(entry("5-2", "n", "2")), "page" },
-    { BACKWARDS, "next-page" } },
+    { INFO, "info" }, { array(entry("5-2", "n", "2")), "page" },
+    { BACKWARDS, "next-page" }, { INFO, "info" } },
   { "tail_from", {}, function(log) return log:tail_from("5") end, { PAGE, "page" } },
   { "tail_from of a limited log", { max_length = 9 },
     function(log) return log:tail_from("5") end, { BACKWARDS, "page" } },
   { "tail_after", {}, function(log) return log:tail_after("5") end, { PAGE, "page" } },
   { "length", {}, function(log) return log:length() end, { ":2\r\n", "integer" } },
-  { "last_id", {}, function(log) return log:last_id() end, { bulk "5-2", "id" } },
-  { "last_id whose script is forgotten", {}, function(log) return log:last_id() end,
-    { NOSCRIPT }, { bulk "5-2", "id" } },
+  { "last_id", {}, function(log) return log:last_id() end, { INFO, "info" } },
   { "delete", {}, function(log) return log:delete() end, { ":1\r\n", "integer" } },
   { "tail_and_follow", {}, follow "tail_and_follow", { READ, "read" }, { LOOK, "look" } },
   { "tail_n_and_follow", {}, follow("tail_n_and_follow", 2), { LOOK, "state" },
@@ -314,6 +323,33 @@ describe("an operation", function()
         expect(name, operation, n, array(bulk "conflict", bulk(id)), "protocol")
       end)
     end
+  end)
+
+  it("is an error where it asks how the log stands, and is told nonsense", function()
+    local all = array(entry("5-1", "n", "1"))
+    for name, values in pairs {
+      length = { ":-1\r\n", ":9223372036854775807\r\n", bulk "3", "$-1\r\n", "*0\r\n", all },
+      ["last-generated-id"] = { bulk "", bulk "x", bulk "5-", ":5\r\n", "$-1\r\n", "*0\r\n" },
+      length_alone = { 0 },
+    } do
+      for _, value in ipairs(values) do
+        local reply = value == 0 and array(bulk "length", ":3\r\n") or info { [name] = value }
+        each_reply("info", function(operation_name, operation, n)
+          expect(operation_name, operation, n, reply, "protocol")
+        end)
+      end
+    end
+    each_reply("info", function(name, operation, n)
+      for _, reply in ipairs { array(bulk "length"), array(bulk "length", ":3\r\n", bulk "x"),
+        array(":1\r\n", ":3\r\n"), array(all, all), array(OK, "$-1\r\n"), PAGE,
+        array((table.unpack or unpack)((function()
+          local many = {}
+          for i = 1, 130 do many[i] = OK end
+          return many
+        end)())) } do
+        expect(name, operation, n, reply, "protocol")
+      end
+    end)
   end)
 
   it("is an error where a script or EXEC answers something else", function()

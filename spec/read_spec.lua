@@ -1,6 +1,5 @@
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
-local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local redis = require "spec.support.redis"
 
@@ -203,80 +202,7 @@ describe("a read", function()
     end
   end)
 
-  -- --- while the log changes ------------------------------------------------
-
-  -- What somebody else does at one moment, on a log of 1 to 40; read in pages of
-  -- 7, which end at 7 and 14, or, backwards, at 34 and 27.
-  local changes = {
-    { "adds", function() fill("log", 5, 41) end },
-    { "trims all but 20", function() server:call("XTRIM", "log", "MAXLEN", 20) end },
-    { "trims all but 2", function() server:call("XTRIM", "log", "MAXLEN", 2) end },
-    { "trims all", function() server:call("XTRIM", "log", "MAXLEN", 0) end },
-    { "deletes the first", function() server:call("XDEL", "log", "1000-1") end },
-    { "deletes the 7th", function() server:call("XDEL", "log", "1003-1") end },
-    { "deletes the 8th", function() server:call("XDEL", "log", "1004-0") end },
-    { "deletes the 27th", function() server:call("XDEL", "log", "1013-1") end },
-    { "deletes the 33rd", function() server:call("XDEL", "log", "1016-1") end },
-    { "deletes the 34th", function() server:call("XDEL", "log", "1017-0") end },
-    { "deletes the last", function() server:call("XDEL", "log", "1020-0") end },
-    { "deletes the log", function() server:call("DEL", "log") end },
-    { "makes it anew", function()
-      server:call("EVAL", [[redis.call('DEL', KEYS[1])
-        redis.call('XADD', KEYS[1], '2000-0', 'n', 'new')]], 1, "log")
-    end },
-  }
-
-  -- The reads, and whether they see the last 15 at most.
-  local reads = {
-    { "tail" }, { "tail", nil, 15 }, { "tail_n", 15 }, { "tail_n", 39 }, { "tail_n", 100 },
-    { "tail_from", "0" }, { "tail_from", "1003-1" }, { "tail_from", "1015-0", 15 },
-    { "tail_after", "0" }, { "tail_after", "1003-1" }, { "tail_after", "1003-1", 15 },
-  }
-
-  it("shows the log as it was at one moment, whatever happens in between", function()
-    local sends, at, change = 0, nil, nil
-    -- Before it sends for the nth time, it lets something happen to the log.
-    local watched = eventlog.connect(server.url)
-    local driver = watched.driver
-    watched.driver = setmetatable({
-      open = function(settings)
-        local transport = assert(driver.open(settings))
-        local send = transport.send
-        transport.send = function(...)
-          sends = sends + 1
-          if sends == at then change[2]() end
-          return send(...)
-        end
-        return transport
-      end,
-    }, { __index = driver })
-    local happened = 0
-    for _, read in ipairs(reads) do
-      local method, argument, max_length = read[1], read[2], read[3]
-      for _, one in ipairs(changes) do
-        change, at = one, nil
-        local log = eventlog.new(watched, "log", { batch_size = 7, max_length = max_length })
-        local still = new("log", { max_length = max_length })
-        local function state() return numbers(assert(still[method](still, argument))) end
-        for moment = 1, 10 do
-          server:call("FLUSHALL")
-          fill("log", 40)
-          local before = state()
-          sends, at = 0, moment
-          local seen = numbers(assert(log[method](log, argument)))
-          if sends < moment then break end -- it was over earlier
-          happened = happened + 1
-          local after = state()
-          if seen ~= before and seen ~= after then
-            error(string.format("%s(%s) while somebody %s brought %s", method,
-              tostring(argument), change[1], seen))
-          end
-        end
-      end
-    end
-    assert(happened > 3 * #reads * #changes)
-    watched:close()
-  end)
+  -- What happens to the log between its steps: spec/pages_spec.lua.
 
   it("is exact while others add and trim heavily", function()
     local MAX = 100
@@ -330,30 +256,5 @@ describe("a read", function()
     end
     new("stop"):add { stop = true }
     assert(tonumber(writer:wait()) >= reached)
-  end)
-
-  -- The next page is under way while this one is taken apart; where the log ended
-  -- is asked for in front of it, and what came between the two is not the log's.
-  it("ends where the log ended when the first page had come", function()
-    local function bulk(text) return string.format("$%d\r\n%s\r\n", #text, text) end
-    local function xrange(...)
-      local parts = { "*" .. select("#", ...) .. "\r\n" }
-      for _, id in ipairs { ... } do
-        parts[#parts + 1] = "*2\r\n" .. bulk(id) .. "*2\r\n" .. bulk("n") .. bulk("1")
-      end
-      return table.concat(parts)
-    end
-    for _, case in ipairs {
-      { says = xrange("1-0", "2-0") .. xrange("3-0") .. xrange("2-0", "3-0", "4-0"), last = "3-0" },
-      { says = xrange("1-0", "2-0") .. xrange("2-0") .. xrange("2-0", "3-0", "4-0"), last = "2-0" },
-      { says = xrange("1-0", "2-0") .. xrange("4-0") .. xrange("2-0", "3-0", "4-0"), last = "4-0" },
-      { says = xrange("1-0", "2-0") .. xrange("5-0") .. xrange("2-0", "3-0"), last = "3-0" },
-    } do
-      local fake = peer.start { awaits = "XRANGE", says = case.says }
-      local entries = eventlog.new(fake.url, "log", { batch_size = 2 }):tail()
-      fake:stop()
-      assert.equal(case.last, entries and entries[#entries].id)
-      assert.equal(tonumber(case.last:match("%d")), #entries)
-    end
   end)
 end)

@@ -215,25 +215,25 @@ describe("regression", function()
   end)
 
   it("13: a read is exact though its pages' border was deleted, and then trimmed", function()
-    local function bulk(text) return string.format("$%d\r\n%s\r\n", #text, text) end
-    local function page_of(...)
-      local parts = { "*" .. select("#", ...) .. "\r\n" }
-      for _, id in ipairs { ... } do
-        parts[#parts + 1] = "*2\r\n" .. bulk(id) .. "*2\r\n" .. bulk("n") .. bulk("1")
+    local stepped = require "spec.support.stepped"
+    start()
+    local deletes, trims
+    local client, reset = stepped.client(server, { before = function(step)
+      if step == deletes then server:call("XDEL", "log", "2-0") end
+      if step == trims then server:call("XTRIM", "log", "MINID", "3-0") end
+    end })
+    local log = eventlog.new(client, "log", { batch_size = 2 })
+    for first = 1, 6 do
+      for second = first, 6 do
+        server:call("DEL", "log")
+        for i = 1, 4 do server:call("XADD", "log", i .. "-0", "n", i) end
+        reset()
+        deletes, trims = first, second
+        local numbers = {}
+        for i, entry in ipairs(assert(log:tail())) do numbers[i] = entry.fields.n end
+        local seen = table.concat(numbers, " ")
+        assert(seen == "1 2 3 4" or seen == "1 3 4" or seen == "3 4", seen)
       end
-      return table.concat(parts)
-    end
-    local peer = require "spec.support.peer"
-    -- 2-0 is gone: deleted, says the first of the checks; trimmed, the second.
-    for check, expected in pairs { [page_of "1-0"] = "1-0 2-0 3-0", [page_of()] = "3-0" } do
-      local fake = peer.start { awaits = "XRANGE",
-        says = page_of("1-0", "2-0") .. page_of "3-0" .. page_of "3-0" .. page_of "3-0" .. check ..
-          page_of "3-0" }
-      local entries = assert(eventlog.new(fake.url, "log", { batch_size = 2 }):tail())
-      fake:stop()
-      local ids = {}
-      for i, entry in ipairs(entries) do ids[i] = entry.id end
-      assert.equal(expected, table.concat(ids, " "))
     end
   end)
 

@@ -37,6 +37,12 @@ static char listening_at[100];
   "*7\r\n$3\r\n1-2\r\n$3\r\n1-1\r\n$3\r\n1-2\r\n"                              \
   "$1\r\n2\r\n$1\r\n2\r\n$3\r\n0-0\r\n$1\r\n1\r\n"
 
+/* As XINFO STREAM FULL COUNT 1 of such a log. */
+#define INFO                                                                   \
+  "*10\r\n$6\r\nlength\r\n:2\r\n$17\r\nlast-generated-id\r\n$3\r\n1-2\r\n"     \
+  "$20\r\nmax-deleted-entry-id\r\n$3\r\n0-0\r\n$13\r\nentries-added\r\n:2\r\n" \
+  "$7\r\nentries\r\n*1\r\n" ENTRY("1-1")
+
 /* Whoever asked may have left. */
 static void say(connection *c, const char *text) {
   (void)send(c->fd, text, strlen(text), MSG_NOSIGNAL);
@@ -78,7 +84,7 @@ static void answer_script(connection *c, const argument *argv, int argc) {
   else if (has(body, "UNLINK"))
     say(c, ":1\r\n");
   else
-    say(c, "$3\r\n1-2\r\n"); /* the last id; or what an add with a TTL added */
+    say(c, "$3\r\n1-2\r\n"); /* what an add with a TTL added */
 }
 
 static void answer_exec(connection *c) {
@@ -116,6 +122,8 @@ static void answer(connection *c, const argument *argv, int argc) {
     say(c, "$3\r\n1-2\r\n");
   } else if (is(name, "XLEN")) {
     say(c, ":2\r\n");
+  } else if (is(name, "XINFO")) {
+    say(c, INFO);
   } else if (is(name, "XRANGE")) {
     say(c, "*2\r\n" ENTRY("1-1") ENTRY("1-2"));
   } else if (is(name, "XREVRANGE")) {

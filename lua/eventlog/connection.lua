@@ -57,6 +57,7 @@ function M.new(transport, settings)
     aborted = false,
     lost = false,
     silence = 0, -- for how many seconds nothing had come or gone when it ended
+    cut_off = false, -- whether the peer closed it while a reply was due
     failure = nil, -- why it ended
   }, Connection)
 end
@@ -242,7 +243,10 @@ function Connection:reply(deadline, least)
     local limit = deadline and deadline < stall_at and deadline or stall_at
     local kind, failure, why = transport:reply(decoder, limit, least)
     if self.aborted then return fail(self, "closed", "closed") end
-    if kind == nil then return fail(self, failure, why) end
+    if kind == nil then
+      self.cut_off = self.state == "ready" and failure == "connection"
+      return fail(self, failure, why)
+    end
     if kind and kind ~= true then
       self.owed = self.owed - 1
       self.answered = true
@@ -307,6 +311,12 @@ end
 --- it, and nobody had heard of that yet. Another one may do better.
 function Connection:was_stale()
   return self.reused and self.lost and not self.answered
+end
+
+--- Whether the peer closed it instead of an answer, or within one: as servers do
+--- when a reply is too large for them. A link that broke looks the same.
+function Connection:was_cut_off()
+  return self.cut_off
 end
 
 --- Whether a parent process opened it.

@@ -96,15 +96,15 @@ local codes = {
 -- What of this library needs a command that a server may not have.
 local needed_for = {
   MULTI = "an add of several entries", EXEC = "an add of several entries",
-  EVAL = "adds (of several entries, with a TTL, idempotent, add_if), last_id, " ..
-    "delete and followers",
+  EVAL = "adds (of several entries, with a TTL, idempotent, add_if), delete " ..
+    "and followers",
   XINFO = "add_if, last_id and followers", XADD = "an add",
   XRANGE = "a read or a follower", XREVRANGE = "a read or a follower",
   XREAD = "a follower", XLEN = "length, delete, or a read",
   PEXPIRE = "a log with a TTL, or an idempotent add", UNLINK = "delete",
 }
 needed_for.EVALSHA = needed_for.EVAL
-needed_for.EVAL_RO = "last_id and followers of a user who may only read"
+needed_for.EVAL_RO = "followers of a user who may only read"
 needed_for.EVALSHA_RO = needed_for.EVAL_RO
 for _, command in ipairs { "TIME", "HGET", "HSET", "HDEL", "HSCAN", "PTTL" } do
   needed_for[command] = "an idempotent add"

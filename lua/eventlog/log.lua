@@ -8,6 +8,7 @@ local Writer = require "eventlog.writer"
 local misuse = require "eventlog.misuse"
 local once_writer = require "eventlog.once_writer"
 local options = require "eventlog.options"
+local page_size = require "eventlog.page_size"
 local scripts = require "eventlog.scripts"
 local side_key = require "eventlog.side_key"
 
@@ -55,6 +56,7 @@ function M.new(client, name, log_options, level)
     name = name,
     client = client,
     settings = settings,
+    page_size = settings.batch_size, -- of a read; less where that was too large
     writer = settings.idempotent and once_writer.new(client, name, settings) or
       Writer.new(client, name, settings),
   }, Log)
@@ -114,22 +116,39 @@ end
 
 --- Runs method(reader, ...) on a connection of its own; on another one where
 --- that was dead before it answered anything: what only reads always, what
---- changes something as long as the server cannot have it.
+--- changes something as long as the server cannot have it. A page that was too
+--- large is asked for again with fewer entries, for up to reconnect_timeout.
 local function call(self, changes, method, ...)
   local client = self.client
-  local again, result, err
+  local size, alone = self.page_size, false
+  -- A connection that pages were too large for is not taken for a dead one.
+  local stale = size < self.settings.batch_size
+  local give_up = core.now() + client.settings.reconnect_timeout
+  local again, reader, result, err
   repeat
     local connection
     connection, err = client:acquire(self.name)
     if not connection then return nil, err end
     local request = client:take_request()
-    local reader = Reader.new(connection, request, self.name, self.settings)
+    reader = Reader.new(connection, request, self, size, alone)
     result, err = reader[method](reader, ...)
-    again = err and connection:was_stale() and
+    again = err and connection:was_stale() and not (reader.has_entries and stale) and
       not (changes and request:size() == 0)
+    stale = stale or again
+    if err and not again then
+      local fewer = core.now() < give_up and reader:fewer(err)
+      if fewer then
+        again, size, alone = true, fewer, fewer == 1
+      else
+        err = reader:explain(err)
+      end
+    end
     client:release(connection, self.name)
     client:give_request(request)
   until not again
+  if result and reader.has_entries and size < self.settings.batch_size then
+    self.page_size = page_size.larger(size, self.settings.batch_size)
+  end
   return result, err
 end
 
@@ -145,7 +164,7 @@ function Log:tail()
   check_self(self, "tail")
   local limit = self.settings.max_length
   if limit then return read(self, "last", limit) end
-  return read(self, "forwards", "-")
+  return read(self, "forwards", "0-0")
 end
 
 --- The last n entries, oldest first.

@@ -131,19 +131,6 @@ end
 return redis.error_reply('TAKEN ' .. set.err)]=],
 }
 
---- The id that was generated last; "0-0" where there is no log. Taken here
---- because XINFO also answers the whole first and last entry.
-M.last_id = {
-  sha = "3573e85a31a06f7c3b1b419080c8f715133f895f",
-  body = [[
-if redis.call('EXISTS', KEYS[1]) == 0 then return '0-0' end
-local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-if info.err then return info end
-for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' then return info[i + 1] end
-end]],
-}
-
 --- Where the log stands, for continuity.lua; or, where ARGV[2] is '0' and the
 --- entry ARGV[1] is there, the log's length: the common case, and cheaper, since
 --- XINFO copies the first and the last entry. Numbers are written without an
