@@ -341,6 +341,31 @@ describe("a peer", function()
     assert.matches("unix:///nowhere\\n/at\\027all: ", err.message, 1, true)
   end)
 
+  it("that still loads its data is waited for as one that is not there, if told to", function()
+    local loading = "-LOADING Redis is loading the dataset in memory\r\n"
+    for _, pong in ipairs { "+PONG\r\n", "-NOPERM User u has no permissions\r\n" } do
+      local fake = peer.start {
+        { awaits = "PING", says = loading }, { awaits = "PING", says = loading },
+        { awaits = "PING", says = pong .. ":7\r\n" }, { awaits = "XLEN", says = loading },
+      }
+      local reasons = {}
+      local client = eventlog.connect {
+        url = fake.url, pool_size = 0, retry_first_connection = true,
+        on_event = function(event)
+          if event.kind == "reconnecting" then reasons[#reasons + 1] = event.message end
+        end,
+      }
+      local log = eventlog.new(client, "log")
+      local length, err = log:length()
+      if length then length, err = length, select(2, log:length()) end
+      fake:stop()
+      assert.equal(7, length, tostring(err))
+      assert.equal(2, #reasons)
+      assert.matches("LOADING", reasons[1], 1, true)
+      check(err, "length", "server", "LOADING") -- once it was ready, at once
+    end
+  end)
+
   it("that answered badly is not asked again on that connection", function()
     local fake = peer.start {
       { awaits = "*", says = "+PONG\r\n" }, { awaits = "*", says = ":7\r\n:8\r\n" },

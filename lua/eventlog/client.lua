@@ -55,7 +55,8 @@ function M.new(target, level)
     time = core.now(), -- when a connection was released last
     tokens = Tokens.new(),
     events = settings.on_event and events.new(settings.on_event),
-    was_connected = false, -- whether there ever was a connection
+    -- Whether the first connection is yet to be waited for.
+    waits_for_first = settings.retry_first_connection,
     closed = false,
     down = false,
     next_attempt = 0, -- to reconnect while it is down, of core.now()
@@ -79,6 +80,11 @@ end
 
 function Client:note_up()
   self.down = false
+end
+
+--- The server has answered for the first time.
+function Client:note_ready()
+  self.waits_for_first = false
 end
 
 --- Whether a follower may try to reconnect now: always when the server is up,
@@ -150,7 +156,6 @@ end
 function Client:establish(connection, log, deadline)
   if connection:is_established() then return true end
   local ok, err = connection:establish(deadline)
-  if ok then self.was_connected = true end
   if ok and connection.fresh then
     connection.fresh = false
     self:tell("connected", log, "connected to " ..
@@ -159,13 +164,31 @@ function Client:establish(connection, log, deadline)
   return ok, err
 end
 
+--- Whether the server answers what it is asked, as one that still loads its data
+--- does not. Returns true, or nil, err.
+local function check_answer(self, connection)
+  local request = self:take_request()
+  request:command("PING")
+  local ok, err = connection:send(request, 1, 0)
+  local kind
+  if ok then kind, err = connection:reply() end
+  if not kind then return nil, err end
+  self:give_request(request)
+  if kind == "error" then
+    err = Error.from_server(connection.decoder:value())
+    if Error.passes(err) then return nil, err end -- else it is ready, and strict
+  end
+  self:note_ready()
+  return true
+end
+
 --- A connection that is established, or nil, err.
 local function acquire(self, log)
   local connection, err = self:checkout()
   if not connection then return nil, err end
-  if connection.reused then return connection end -- it was established before
-  local ok
-  ok, err = self:establish(connection, log)
+  local ok = connection.reused -- then it was established before
+  if not ok then ok, err = self:establish(connection, log) end
+  if ok and self.waits_for_first then ok, err = check_answer(self, connection) end
   if ok then return connection end
   self:release(connection, log)
   return nil, self.closed and closed_error() or err
@@ -174,15 +197,12 @@ end
 -- Seconds between attempts at the first connection, at most.
 local LONGEST_DELAY = 0.5
 
---- A connection that is established, for one operation on a log. Before there
---- ever was one, the option retry_first_connection has it waited for.
+--- A connection that is established, for one operation on a log. The first one is
+--- waited for if the option retry_first_connection says so.
 ---@param log string name
 function Client:acquire(log)
   local connection, err = acquire(self, log)
-  if connection or self.was_connected or
-    not self.settings.retry_first_connection then
-    return connection, err
-  end
+  if connection or not self.waits_for_first then return connection, err end
   local give_up = core.now() + self.settings.reconnect_timeout
   local delay = backoff.FIRST
   while not connection and Error.passes(err) and core.now() + delay <= give_up do

@@ -22,7 +22,10 @@ end
 
 --- The connection works, which is no progress yet.
 function M.note_answer(self)
-  self.was_answered = true
+  if not self.was_answered then
+    self.was_answered = true
+    self.client:note_ready()
+  end
   if self.retry then self.client:note_up() end
 end
 
