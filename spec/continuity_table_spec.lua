@@ -665,6 +665,13 @@ describe("before Redis 7,", function()
       next 1-0 5-0 reset recreated
       add 6-0
       next 6-0 ]] },
+    { "made anew with lower ids, the last one in it again: a reset", [[
+      add 3-0 4-0
+      follow all
+      next 3-0 4-0
+      wait
+      DEL log; XADD log 1-0 +; XADD log 4-0 +; XADD log 5-0 +
+      next 1-0 4-0 5-0 reset recreated ]] },
     { "made anew with lower ids than were left of the old one: a reset", [[
       add 1-0 2-0 3-0 4-0
       follow all
