@@ -115,10 +115,12 @@ local function count_last(known, after, batch, more, state)
   local n, first = #batch, state.first
   local last = n > 0 and batch[n].id or after
   if not more and last == state.last then return state.added, state.added end
+  -- An entry behind it was deleted: that one is none of those up to it.
+  local deleted = compare(state.deleted, last) > 0 and 1 or 0
   if not first or compare(first, last) > 0 then
     -- All up to it are gone by now, and perhaps others.
-    local exact = known.index == state.removed - n and state.removed or nil
-    return exact, state.removed
+    local most = state.removed - deleted
+    return known.index == most - n and most or nil, most
   end
   if compare(state.deleted, first) < 0 then
     for i, entry in ipairs(batch) do
@@ -128,8 +130,8 @@ local function count_last(known, after, batch, more, state)
       end
     end
   end
-  if compare(first, after) <= 0 then return nil, state.added end
-  return nil, state.added - math.max(0, state.length - n)
+  if compare(first, after) <= 0 then return nil, state.added - deleted end
+  return nil, state.added - math.max(0, state.length - n) - deleted
 end
 
 --- What is known behind the page.
