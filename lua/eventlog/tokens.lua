@@ -37,8 +37,10 @@ function Tokens:identify()
       return nil, Error.new("connection", "no random bytes, which an add of " ..
         "several entries, or an idempotent one, needs: " .. why)
     end
-    self.pid, self.name, self.free, self.slots = pid, hex(bytes), {}, 0
-    self.group_name = "eventlog:" .. self.name
+    local name = hex(bytes)
+    self.name, self.group_name = name, "eventlog:" .. name
+    self.free, self.slots = {}, 0
+    self.pid = pid -- last: an error, such as Ctrl-C's, may break this off
   end
   return self.name
 end
