@@ -170,11 +170,15 @@ typedef struct evl_request evl_request;
 
 evl_request *evl_request_new(void); /* NULL: no memory */
 void evl_request_free(evl_request *r);
-/* EVL_OK, or EVL_ENOMEM since the last clear. */
+/* EVL_OK, or since the last clear EVL_ENOMEM, or EVL_ERANGE: a command of 2 GiB
+ * or more. */
 int evl_request_status(const evl_request *r);
 /* Empties it; keeps its memory up to 64 KiB. */
 void evl_request_clear(evl_request *r);
 
+/* A whole command of argc arguments, its name included. */
+void evl_request_command(evl_request *r, size_t argc, const char **argv,
+                         const size_t *lens);
 /* Begins a command of argc arguments, its name included. Exactly so many
  * evl_request_string and _integer calls must follow. */
 void evl_request_begin(evl_request *r, size_t argc);
@@ -340,16 +344,31 @@ int evl_random(void *bytes, size_t len, char *why);
 /* --- sockets ------------------------------------------------------------- */
 
 /* A connection to Redis. Nothing here waits but evl_socket_await,
- * evl_socket_wait, and the look-up of a host name in evl_socket_tcp. Never
- * raises SIGPIPE; the descriptor is closed on exec. It is a non-blocking one
+ * evl_socket_wait and evl_host_resolve. Never raises SIGPIPE; the descriptor is
+ * closed on exec, and is the socket's alone. It is a non-blocking one
  * until evl_socket_await, which clears O_NONBLOCK, and sets SO_RCVTIMEO and
  * SO_RCVLOWAT, as it likes. */
 typedef struct evl_socket evl_socket;
 
-/* Start to connect. EVL_OK: *s is there, and evl_socket_finish says when it is
- * connected. Otherwise *s is NULL and EVL_ECONNECT (why, a buffer of
- * EVL_WHY_SIZE, says what was wrong) or EVL_ENOMEM is returned. */
-int evl_socket_tcp(const char *host, int port, evl_socket **s, char *why);
+/* The addresses of a host, as text ("127.0.0.1", "::1"), in the order in which
+ * they are to be tried. */
+enum { EVL_MOST_ADDRESSES = 16, EVL_ADDRESS_SIZE = 64 };
+typedef struct evl_addresses {
+  size_t count;
+  char text[EVL_MOST_ADDRESSES][EVL_ADDRESS_SIZE];
+} evl_addresses;
+
+/* Looks a host name up, which waits as long as the system does; an address is
+ * its own. EVL_OK: there is one at least. EVL_ECONNECT: why says so.
+ * EVL_ENOMEM. */
+int evl_host_resolve(const char *host, evl_addresses *list, char *why);
+
+/* Start to connect: to an address as text, or to a Unix socket. EVL_OK: *s is
+ * there, and evl_socket_finish says when it is connected. Otherwise *s is NULL
+ * and EVL_ECONNECT (why, a buffer of EVL_WHY_SIZE, says what was wrong) or
+ * EVL_ENOMEM is returned; or, of a Unix socket, EVL_AGAIN: the server's backlog
+ * is full, and no descriptor tells when it is not. */
+int evl_socket_tcp(const char *address, int port, evl_socket **s, char *why);
 int evl_socket_unix(const char *path, evl_socket **s, char *why);
 /* A socket that nothing ever comes from: to sleep in somebody's poller, until
  * shutdown. */
@@ -360,13 +379,17 @@ void evl_socket_free(evl_socket *s);
 /* Good until free. */
 int evl_socket_fd(const evl_socket *s);
 /* EVL_OK: connected. EVL_AGAIN: not yet, wait until it can be written.
- * EVL_ECONNECT: why says so. */
+ * EVL_ECONNECT: why says so; also of a socket that is connected to itself. */
 int evl_socket_finish(evl_socket *s, char *why);
 /* Sends what the system takes at once. EVL_OK: some of it, or all, as r now
  * tells. EVL_AGAIN: nothing, wait until it can be written. EVL_EIO. */
 int evl_socket_send(evl_socket *s, evl_request *r);
+/* Why it said EVL_EIO last, in the system's words: "Connection reset by peer";
+ * "" where it never did. */
+const char *evl_socket_error(const evl_socket *s);
 /* Feeds what has come to the decoder. EVL_OK: some bytes.
- * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, EVL_EPROTOCOL, EVL_ENOMEM. */
+ * EVL_AGAIN: none yet. EVL_EEOF, EVL_EIO, or what evl_decoder_next has said.
+ * What came before a send that failed can still be received. */
 int evl_socket_receive(evl_socket *s, evl_decoder *d);
 /* The same, of an answer that is due: waits for it until `deadline`, a time of
  * evl_now(). Looks again and again for as long as spin says; where that brought
@@ -388,9 +411,9 @@ int evl_socket_idle(const evl_socket *s);
  * descriptor stays open until free. Call it only in the process that opened
  * the socket: it ends the connection for a parent, too. */
 void evl_socket_shutdown(evl_socket *s);
-/* Waits until fd can be read ('r') or written ('w'), for at most so many
- * seconds (negative: for ever). Returns 1 where it is ready, 0 where it is
- * not: also when a signal came, so that the caller can look at it. */
+/* Waits until fd can be read ('r'), written ('w'), or either ('b'), for at most
+ * so many seconds (negative: for ever). Returns 1 where it is ready, 0 where it
+ * is not: also when a signal came, so that the caller can look at it. */
 int evl_socket_wait(int fd, char mode, double seconds);
 
 /* --- timers -------------------------------------------------------------- */

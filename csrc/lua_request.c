@@ -51,6 +51,12 @@ static int request_new(lua_State *L) {
   return 1;
 }
 
+static void check_status(lua_State *L, const evl_request *r) {
+  int status = evl_request_status(r);
+
+  if (status != EVL_OK) luaL_error(L, "%s", evl_strerror(status));
+}
+
 /* Appends the arguments from first on: strings, or whole numbers. */
 static void append_arguments(lua_State *L, evl_request *r, int first) {
   int i, top = lua_gettop(L);
@@ -66,15 +72,32 @@ static void append_arguments(lua_State *L, evl_request *r, int first) {
     s = luaL_checklstring(L, i, &len);
     evl_request_string(r, s, len);
   }
-  if (evl_request_status(r) != EVL_OK) luaL_error(L, "not enough memory");
+  check_status(L, r);
 }
 
 /* request:command(name, ...): strings, or whole numbers up to 2^53 */
 static int request_command(lua_State *L) {
+  enum { FEW = 32 };
   evl_request *r = evl_binding_check_request(L, 1);
+  const char *few[FEW], **argv = few;
+  char digits[EVL_NUMBER_SIZE];
+  size_t few_lens[FEW], *lens = few_lens;
+  int i, argc = lua_gettop(L) - 1;
 
-  evl_request_begin(r, (size_t)(lua_gettop(L) - 1));
-  append_arguments(L, r, 2);
+  if (argc > FEW) { /* behind the arguments on the stack, until we are done */
+    argv = lua_newuserdata(L, (size_t)argc * sizeof *argv);
+    lens = lua_newuserdata(L, (size_t)argc * sizeof *lens);
+  }
+  for (i = 0; i < argc; i++) {
+    if (lua_type(L, i + 2) == LUA_TNUMBER) {
+      int64_t number = (int64_t)lua_tonumber(L, i + 2);
+      lua_pushlstring(L, digits, evl_integer_format(number, digits));
+      lua_replace(L, i + 2);
+    }
+    argv[i] = luaL_checklstring(L, i + 2, &lens[i]);
+  }
+  evl_request_command(r, (size_t)argc, argv, lens);
+  check_status(L, r);
   return 0;
 }
 

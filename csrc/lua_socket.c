@@ -28,17 +28,36 @@ static int push_connected(lua_State *L, int status, const char *why) {
   return status == EVL_OK ? 1 : evl_binding_push_status(L, status, why);
 }
 
-/* tcp(host, port) -> socket that is connecting, or nil, kind, why */
-static int socket_tcp(lua_State *L) {
+/* addresses(host) -> a list of them, to be tried in that order, or nil, kind,
+ * why */
+static int socket_addresses(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
+  char why[EVL_WHY_SIZE] = "";
+  evl_addresses list;
+  size_t i;
+  int status = evl_host_resolve(host, &list, why);
+
+  if (status != EVL_OK) return evl_binding_push_status(L, status, why);
+  lua_createtable(L, (int)list.count, 0);
+  for (i = 0; i < list.count; i++) {
+    lua_pushstring(L, list.text[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
+/* tcp(address, port) -> socket that is connecting, or nil, kind, why */
+static int socket_tcp(lua_State *L) {
+  const char *address = luaL_checkstring(L, 1);
   int port = (int)luaL_checkinteger(L, 2);
   lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
   char why[EVL_WHY_SIZE] = "";
 
-  return push_connected(L, evl_socket_tcp(host, port, &self->socket, why), why);
+  return push_connected(L, evl_socket_tcp(address, port, &self->socket, why),
+                        why);
 }
 
-/* unix(path) -> the same */
+/* unix(path) -> the same; false: the server's backlog is full */
 static int socket_unix(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
@@ -85,7 +104,8 @@ static int socket_send(lua_State *L) {
 
   if (self->socket == NULL) return push_closed(L);
   status = evl_socket_send(self->socket, r);
-  if (status != EVL_OK) return evl_binding_push_status(L, status, NULL);
+  if (status != EVL_OK)
+    return evl_binding_push_status(L, status, evl_socket_error(self->socket));
   evl_request_bytes(r, &left);
   lua_pushboolean(L, 1);
   lua_pushinteger(L, (lua_Integer)left);
@@ -124,7 +144,10 @@ static int socket_reply(lua_State *L) {
   }
   if (status == EVL_OK) return evl_binding_push_type(L, d);
   if (came && status == EVL_AGAIN) status = EVL_OK;
-  return evl_binding_push_status(L, status, evl_decoder_error(d));
+  return evl_binding_push_status(L, status,
+                                 status == EVL_EIO
+                                     ? evl_socket_error(self->socket)
+                                     : evl_decoder_error(d));
 }
 
 /* socket:heard() -> when bytes came last, of now() */
@@ -152,13 +175,15 @@ static int socket_shutdown(lua_State *L) {
   return 0;
 }
 
-/* wait(fd, mode, seconds or nil) -> ready; false also where a signal came */
+/* wait(fd, mode, seconds or nil) -> ready; false also where a signal came.
+ * mode: "r", "w", "rw" (either) */
 static int socket_wait(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1);
   const char *mode = luaL_checkstring(L, 2);
   double seconds = lua_isnoneornil(L, 3) ? -1 : (double)luaL_checknumber(L, 3);
 
-  lua_pushboolean(L, evl_socket_wait(fd, *mode, seconds));
+  lua_pushboolean(
+      L, evl_socket_wait(fd, mode[0] && mode[1] ? 'b' : *mode, seconds));
   return 1;
 }
 
@@ -171,8 +196,12 @@ void evl_binding_open_socket(lua_State *L) {
       {"close", socket_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
-      {"tcp", socket_tcp},   {"unix", socket_unix}, {"silent", socket_silent},
-      {"wait", socket_wait}, {NULL, NULL},
+      {"tcp", socket_tcp},
+      {"unix", socket_unix},
+      {"silent", socket_silent},
+      {"wait", socket_wait},
+      {"addresses", socket_addresses},
+      {NULL, NULL},
   };
 
   evl_binding_new_class(L, CLASS, methods, socket_close);

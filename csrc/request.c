@@ -1,7 +1,13 @@
-/* Commands -> bytes: RESP arrays of bulk strings, one behind the other. */
+/* Commands -> bytes: RESP arrays of bulk strings, one behind the other.
+ *
+ * hiredis formats commands whose arguments are at hand. Entries, which are most
+ * of the bytes, are put in place here: hiredis would want them as one array of
+ * strings, and would copy them once more. */
 #include "buffer.h"
 #include "eventlog.h"
 
+#include <hiredis/hiredis.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +109,28 @@ void evl_request_integer(evl_request *r, int64_t i) {
   char digits[EVL_NUMBER_SIZE];
 
   evl_request_string(r, digits, evl_integer_format(i, digits));
+}
+
+/* hiredis counts a command's bytes in an int, and takes what it gives apart by
+ * no struct: so any hiredis will do that a host brings. */
+void evl_request_command(evl_request *r, size_t argc, const char **argv,
+                         const size_t *lens) {
+  size_t i, total = HEADER_SIZE;
+  char *bytes = NULL, *p;
+  int len;
+
+  for (i = 0; i < argc && total < INT_MAX; i++)
+    total = lens[i] < INT_MAX ? total + HEADER_SIZE + lens[i] : INT_MAX;
+  if (r->status != EVL_OK) return;
+  r->status = EVL_ERANGE;
+  if (total >= INT_MAX) return;
+  r->status = EVL_ENOMEM;
+  len = (int)redisFormatCommandArgv(&bytes, (int)argc, argv, lens);
+  if (len < 0) return;
+  r->status = EVL_OK;
+  p = reserve(r, (size_t)len);
+  if (p != NULL) used_up_to(r, put_bytes(p, bytes, (size_t)len));
+  redisFreeCommand(bytes);
 }
 
 /* Room that a field takes at most; 0 where it is too long. */

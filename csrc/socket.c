@@ -21,14 +21,21 @@ static int would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+/* What errno means for the caller. */
+static int status_of(evl_socket *s, int error) {
+  if (would_block(error)) return EVL_AGAIN;
+  s->error = error;
+  return EVL_EIO;
+}
+
 int evl_socket_send(evl_socket *s, evl_request *r) {
   size_t len;
   const char *bytes = evl_request_bytes(r, &len);
   ssize_t n;
 
   if (len == 0) return EVL_OK;
-  n = send(evl_socket_fd(s), bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
+  n = send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (n < 0) return status_of(s, errno);
   evl_request_sent(r, (size_t)n);
   s->span = 0;
   return EVL_OK;
@@ -41,8 +48,8 @@ static int receive(evl_socket *s, evl_decoder *d, int flags, size_t *got) {
   ssize_t n;
 
   if (room == NULL) return evl_decoder_feed(d, "", 0); /* says why */
-  n = recv(evl_socket_fd(s), room, len, flags);
-  if (n < 0) return would_block(errno) ? EVL_AGAIN : EVL_EIO;
+  n = recv(s->fd, room, len, flags);
+  if (n < 0) return status_of(s, errno);
   if (n == 0) return EVL_EEOF;
   evl_decoder_filled(d, (size_t)n);
   *got += (size_t)n;
@@ -67,7 +74,7 @@ double evl_socket_heard(const evl_socket *s) { return s->heard; }
  * short ones. Ends when a signal comes, whatever its handler's flags. Returns 0
  * where it must not be. */
 static int let_sleep(evl_socket *s, double seconds) {
-  int fd = evl_socket_fd(s), flags;
+  int fd = s->fd, flags;
   struct timeval t;
 
   if (seconds < 1) return 0;
@@ -106,8 +113,7 @@ static void wake_from(evl_socket *s, size_t least) {
                                             : MOST_AWAITED);
 
   if (lowest != s->lowest &&
-      setsockopt(evl_socket_fd(s), SOL_SOCKET, SO_RCVLOWAT, &lowest,
-                 sizeof lowest) == 0)
+      setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &lowest, sizeof lowest) == 0)
     s->lowest = lowest;
 }
 
@@ -134,7 +140,7 @@ static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
   wake_from(s, least);
   if (!hold && let_sleep(s, left)) return receive(s, d, 0, got);
   if (hold && left > LONGEST_HOLD) left = LONGEST_HOLD;
-  (void)evl_socket_wait(evl_socket_fd(s), 'r', left);
+  (void)evl_socket_wait(s->fd, 'r', left);
   status = receive(s, d, MSG_DONTWAIT, got);
   if (!hold || status != EVL_AGAIN || *got > 0 || evl_now() - began < left)
     return status;
@@ -174,13 +180,11 @@ int evl_socket_idle(const evl_socket *s) {
   ssize_t n;
 
   if (s->owner != evl_process_id()) return 0;
-  n = recv(evl_socket_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  n = recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && would_block(errno);
 }
 
-void evl_socket_shutdown(evl_socket *s) {
-  (void)shutdown(evl_socket_fd(s), SHUT_RDWR);
-}
+void evl_socket_shutdown(evl_socket *s) { (void)shutdown(s->fd, SHUT_RDWR); }
 
 int evl_socket_wait(int fd, char mode, double seconds) {
   struct pollfd p;
@@ -189,7 +193,7 @@ int evl_socket_wait(int fd, char mode, double seconds) {
   if (seconds >= 0) /* up, so that a wait does not end just before its time */
     ms = seconds > 86400 ? 86400 * 1000 : (int)ceil(seconds * 1000);
   p.fd = fd;
-  p.events = mode == 'w' ? POLLOUT : POLLIN;
+  p.events = mode == 'r' ? POLLIN : mode == 'w' ? POLLOUT : POLLIN | POLLOUT;
   p.revents = 0;
   return poll(&p, 1, ms) > 0;
 }

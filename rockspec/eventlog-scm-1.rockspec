@@ -54,6 +54,7 @@ build = {
     ["eventlog.checks"] = "lua/eventlog/checks.lua",
     ["eventlog.client"] = "lua/eventlog/client.lua",
     ["eventlog.connection"] = "lua/eventlog/connection.lua",
+    ["eventlog.connector"] = "lua/eventlog/connector.lua",
     ["eventlog.continuity"] = "lua/eventlog/continuity.lua",
     ["eventlog.driver"] = "lua/eventlog/driver/init.lua",
     ["eventlog.driver.blocking"] = "lua/eventlog/driver/blocking.lua",

@@ -43,6 +43,12 @@ static int use_request(void) {
   if (r == NULL) return 0;
   memset(big, 'x', sizeof big);
   for (i = 0; i < 4; i++) {
+    const char *argv[] = {"ECHO", big};
+    const size_t lens[] = {4, sizeof big};
+    if (i == 3) {
+      evl_request_command(r, 2, argv, lens);
+      continue;
+    }
     evl_request_begin(r, 2);
     evl_request_string(r, LIT("ECHO"));
     evl_request_string(r, big, sizeof big);

@@ -50,6 +50,33 @@ static void commands_are_arrays_of_strings(void **state) {
   evl_request_free(r);
 }
 
+/* As a whole they have the same bytes; what is too long for an int is no
+ * command. */
+static void whole_commands_are_arrays_of_strings(void **state) {
+  evl_request *r = evl_request_new();
+  const char *argv[] = {"SET", "k\r\n\0\xff", "-5", ""};
+  size_t lens[] = {3, 5, 2, 0}, mark, len;
+
+  (void)state;
+  ping(r);
+  evl_request_command(r, 4, argv, lens);
+  ping(r);
+  assert_bytes(r, LIT(PING "*4\r\n$3\r\nSET\r\n$5\r\nk\r\n\0\xff\r\n"
+                           "$2\r\n-5\r\n$0\r\n\r\n" PING));
+  mark = evl_request_mark(r);
+  for (len = (size_t)1 << 31; len > 0; len *= 2) {
+    lens[2] = len; /* nobody reads them */
+    evl_request_command(r, 4, argv, lens);
+    assert_int_equal(evl_request_status(r), EVL_ERANGE);
+    evl_request_rewind(r, mark);
+    assert_int_equal(evl_request_status(r), EVL_OK);
+  }
+  lens[1] = lens[2] = (size_t)1 << 30;
+  evl_request_command(r, 4, argv, lens);
+  assert_int_equal(evl_request_status(r), EVL_ERANGE);
+  evl_request_free(r);
+}
+
 static void commands_stand_one_behind_the_other(void **state) {
   evl_request *r = evl_request_new();
 
@@ -426,6 +453,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_one_is_empty),
       cmocka_unit_test(commands_are_arrays_of_strings),
+      cmocka_unit_test(whole_commands_are_arrays_of_strings),
       cmocka_unit_test(commands_stand_one_behind_the_other),
       cmocka_unit_test(integers_are_strings),
       cmocka_unit_test(counts_and_lengths_of_any_size),

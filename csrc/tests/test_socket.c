@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -261,6 +262,171 @@ static void a_host_that_is_none_refuses(void **state) {
   assert_int_equal(lowest_free(), before);
 }
 
+/* A Unix socket whose backlog is full says so at once; when there is room it
+ * connects. */
+static void a_full_backlog_is_to_be_tried_again(void **state) {
+  enum { MANY = 16 };
+  peer *p = *state;
+  char why[EVL_WHY_SIZE] = "";
+  evl_socket *s[MANY], *last = (evl_socket *)(void *)why;
+  int count = 0, status = EVL_OK;
+
+  listen_unix(p);
+  assert_int_equal(listen(p->listener, 0), 0);
+  while (count < MANY && status == EVL_OK) {
+    int before = lowest_free();
+    status = evl_socket_unix(p->path, &last, why);
+    if (status == EVL_OK)
+      s[count++] = last;
+    else
+      assert_int_equal(lowest_free(), before);
+  }
+  if (status == EVL_AGAIN) {
+    assert_null(last);
+    assert_int_equal(evl_socket_unix(p->path, &last, why), EVL_AGAIN);
+    p->fd = accept(p->listener, NULL, NULL);
+    assert_int_equal(evl_socket_unix(p->path, &s[count], why), EVL_OK);
+    assert_int_equal(finish(s[count++], why), EVL_OK);
+  }
+  while (count > 0)
+    evl_socket_free(s[--count]);
+#ifdef __linux__
+  assert_int_equal(status, EVL_AGAIN);
+#else
+  if (status != EVL_AGAIN) skip(); /* a system that has other words for it */
+#endif
+}
+
+/* How the core asks for sockets, and a way to choose the port of their own end.
+ */
+#if defined(__linux__) && defined(SYS_socket)
+#define SOCKETS_ARE_OURS
+static int asked_for; /* the type of the last one */
+static int own_port;  /* of 127.0.0.1; 0: the system's choice */
+
+int socket(int domain, int type, int protocol) {
+  int fd = (int)syscall(SYS_socket, domain, type, protocol);
+  struct sockaddr_in own;
+
+  asked_for = type;
+  if (fd < 0 || own_port == 0) return fd;
+  memset(&own, 0, sizeof own);
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  own.sin_port = htons((uint16_t)own_port);
+  if (bind(fd, (struct sockaddr *)&own, sizeof own) != 0)
+    fail_msg("cannot bind: %s", strerror(errno));
+  return fd;
+}
+#endif
+
+/* A port that nobody listens on may be the one that the system gives our own
+ * end: it refuses nevertheless. */
+static void a_port_is_not_connected_to_itself(void **state) {
+#ifdef SOCKETS_ARE_OURS
+  peer *p = *state;
+  char why[EVL_WHY_SIZE];
+  evl_socket *s = NULL;
+  int status;
+
+  bind_tcp(p);
+  close(p->listener);
+  p->listener = -1;
+  own_port = p->port;
+  status = start(p, &s, why);
+  own_port = 0;
+  assert_refused(status, s, why);
+  assert_string_equal(why, strerror(ECONNREFUSED));
+#else
+  (void)state;
+  skip();
+#endif
+}
+
+#ifdef SOCKETS_ARE_OURS
+/* Whoever starts a program from another thread, at whatever moment, does not
+ * hand the connection on. */
+static void is_never_inherited(void **state) {
+  char why[EVL_WHY_SIZE];
+  evl_socket *s;
+  int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+  listen_unix(*state);
+  assert_int_equal(start(*state, &s, why), EVL_OK);
+  evl_socket_free(s);
+  assert_int_equal(asked_for & flags, flags);
+  assert_int_equal(evl_socket_silent(&s, why), EVL_OK);
+  evl_socket_free(s);
+  assert_int_equal(asked_for & flags, flags);
+  if (evl_socket_tcp("127.0.0.1", 1, &s, why) == EVL_OK) evl_socket_free(s);
+  assert_int_equal(asked_for & flags, flags);
+}
+#else
+static void is_never_inherited(void **state) {
+  (void)state;
+  skip();
+}
+#endif
+
+/* Where standard input is closed the next socket is descriptor 0. */
+static void descriptor_0_is_one_as_any_other(peer *p) {
+  int input = dup(0);
+  evl_socket *s;
+
+  close(0);
+  s = connect_to(p);
+  assert_int_equal(evl_socket_fd(s), 0);
+  assert_int_equal(evl_socket_idle(s), 1);
+  evl_socket_free(s);
+  assert_int_equal(fcntl(0, F_GETFD), -1); /* it is closed */
+  if (input >= 0) {
+    dup2(input, 0);
+    close(input);
+  }
+}
+OVER_BOTH(descriptor_0_is_one_as_any_other)
+
+static void an_address_is_its_own(void **state) {
+  static const char *const addresses[] = {"127.0.0.1", "::1", "192.0.2.1"};
+  evl_addresses list;
+  char why[EVL_WHY_SIZE] = "";
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < COUNT(addresses); i++) {
+    assert_int_equal(evl_host_resolve(addresses[i], &list, why), EVL_OK);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.text[0], addresses[i]);
+  }
+}
+
+static void a_name_has_addresses(void **state) {
+  evl_addresses list;
+  char why[EVL_WHY_SIZE] = "";
+  size_t i;
+  int known = 0;
+
+  (void)state;
+  assert_int_equal(evl_host_resolve("localhost", &list, why), EVL_OK);
+  assert_true(list.count >= 1);
+  for (i = 0; i < list.count; i++)
+    known |= strcmp(list.text[i], "127.0.0.1") == 0 ||
+             strcmp(list.text[i], "::1") == 0;
+  assert_true(known);
+}
+
+static void what_has_no_address_says_why(void **state) {
+  evl_addresses list;
+  char host[300], why[EVL_WHY_SIZE] = "";
+
+  (void)state;
+  memset(host, 'a', sizeof host - 1); /* no label may be so long: nobody asks */
+  host[sizeof host - 1] = '\0';
+  assert_int_equal(evl_host_resolve(host, &list, why), EVL_ECONNECT);
+  assert_int_equal(list.count, 0);
+  assert_true(strlen(why) > 0);
+}
+
 /* A server whose queue is full answers nothing: the connection is under way.
  * Then the server goes, and the connection is refused when it asks again. */
 static void a_connection_under_way_is_waited_for(void **state) {
@@ -304,7 +470,7 @@ static void make_path(peer *p, size_t len, char path[256]) {
 
 enum { LONGEST_PATH = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
 
-/* hiredis 0.14 leaves the last byte of a full address to chance. */
+/* With the byte behind it, it fills its room to the last. */
 static void a_long_path_connects_or_refuses(void **state) {
   peer *p = *state;
   char path[256], why[EVL_WHY_SIZE] = "";
@@ -431,6 +597,40 @@ static void sends_to_nobody(peer *p) {
   evl_socket_free(s);
 }
 OVER_BOTH(sends_to_nobody)
+
+/* A server that refuses a request says so, and hangs up, before it has read all
+ * of it. Sending fails then; what it said can be read. */
+static void what_was_said_before_it_hung_up_is_received(peer *p) {
+  enum { LEN = 16 * 1024 * 1024 };
+  evl_socket *s = connect_to(p);
+  evl_request *r = evl_request_new();
+  evl_decoder *d = evl_decoder_new();
+  char *big = calloc(1, LEN), byte;
+  int status;
+
+  assert_non_null(big);
+  evl_request_string(r, big, LEN);
+  while ((status = evl_socket_send(s, r)) == EVL_OK)
+    ;
+  assert_int_equal(status, EVL_AGAIN);
+  assert_string_equal(evl_socket_error(s), "");
+  hear(p, &byte, 1);
+  say(p, LIT("-ERR too much\r\n"));
+  hang_up(p);
+  while ((status = evl_socket_send(s, r)) != EVL_EIO)
+    evl_socket_wait(evl_socket_fd(s), 'b', -1);
+  assert_true(strcmp(evl_socket_error(s), strerror(ECONNRESET)) == 0 ||
+              strcmp(evl_socket_error(s), strerror(EPIPE)) == 0);
+  while ((status = evl_socket_receive(s, d)) == EVL_AGAIN)
+    evl_socket_wait(evl_socket_fd(s), 'r', -1);
+  assert_int_equal(status, EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
+  free(big);
+  evl_request_free(r);
+  evl_decoder_free(d);
+  evl_socket_free(s);
+}
+OVER_BOTH(what_was_said_before_it_hung_up_is_received)
 
 /* --- receiving ----------------------------------------------------------- */
 
@@ -760,7 +960,9 @@ static void receives_a_reset(peer *p) {
   hear(p, &byte, 1); /* it has arrived */
   hang_up(p);
   wait_for_bytes(s);
+  assert_string_equal(evl_socket_error(s), "");
   assert_int_equal(evl_socket_receive(s, d), EVL_EIO);
+  assert_string_equal(evl_socket_error(s), strerror(ECONNRESET));
   evl_request_free(r);
   evl_decoder_free(d);
   evl_socket_free(s);
@@ -817,6 +1019,7 @@ static void waits_for_what_is_asked(peer *p) {
   assert_int_equal(evl_socket_wait(fd, 'r', 0), 0);
   assert_int_equal(evl_socket_wait(fd, 'r', 0.001), 0);
   assert_int_equal(evl_socket_wait(fd, 'r', 1e-9), 0);
+  assert_int_equal(evl_socket_wait(fd, 'b', -1), 1); /* it can be written */
   say(p, LIT("+OK\r\n"));
   assert_int_equal(evl_socket_wait(fd, 'r', 1e300), 1);
   assert_int_equal(evl_socket_wait(fd, 'r', 0), 1);
@@ -896,6 +1099,13 @@ int main(void) {
       BOTH(freeing_closes),
       ONE(a_port_without_server_refuses),
       ONE(a_connection_under_way_is_waited_for),
+      ONE(a_full_backlog_is_to_be_tried_again),
+      ONE(a_port_is_not_connected_to_itself),
+      ONE(is_never_inherited),
+      BOTH(descriptor_0_is_one_as_any_other),
+      cmocka_unit_test(an_address_is_its_own),
+      cmocka_unit_test(a_name_has_addresses),
+      cmocka_unit_test(what_has_no_address_says_why),
       ONE(a_path_without_socket_refuses),
       ONE(a_socket_without_server_refuses),
       ONE(a_host_that_is_none_refuses),
@@ -904,6 +1114,7 @@ int main(void) {
       BOTH(sends_what_is_asked),
       BOTH(sends_in_pieces),
       BOTH(sends_to_nobody),
+      BOTH(what_was_said_before_it_hung_up_is_received),
       BOTH(receives_in_pieces),
       BOTH(receives_a_part_at_a_time),
       BOTH(knows_that_its_peer_is_near),

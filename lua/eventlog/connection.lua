@@ -47,6 +47,7 @@ function M.new(transport, settings)
     pid = core.pid(),
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
+    broken = nil, -- why sending failed: kind, why
     owed = 0, -- replies
     asked_at = nil, -- when the last request was sent
     stall_at = nil, -- when to give up unless something moves
@@ -82,20 +83,13 @@ local function expect_within(self, seconds)
   self.stall_at = core.now() + seconds
 end
 
---- Connects or sends, by that method of the transport: until it is done, the
---- caller's deadline passes (nil, TIMEOUT), or the peer has not moved for too
---- long. Waits may end early, so only the clock counts.
-local function move(self, method, argument, deadline, stalled, seconds)
+--- Connects: until it is done, the caller's deadline passes (nil, TIMEOUT), or
+--- time is up. Waits may end early, so only the clock counts.
+local function connect(self, deadline)
   local stall_at = self.stall_at
   local limit = deadline and deadline < stall_at and deadline or stall_at
-  local transport = self.transport
   while true do
-    local done, kind, why
-    if argument then
-      done, kind, why = transport[method](transport, argument, limit, stall_at)
-    else
-      done, kind, why = transport[method](transport, limit, stall_at)
-    end
+    local done, kind, why = self.transport:connect(limit, stall_at)
     -- Somebody may have closed it while we waited: only now may the descriptor
     -- go.
     if self.aborted then return fail(self, "closed", "closed") end
@@ -103,7 +97,8 @@ local function move(self, method, argument, deadline, stalled, seconds)
     if done == nil then return fail(self, kind, why) end
     local now = core.now()
     if now >= stall_at then
-      return fail(self, "connection", string.format(stalled, seconds))
+      return fail(self, "connection", string.format("cannot connect within %g s",
+        self.settings.connect_timeout))
     end
     if now >= limit then return nil, TIMEOUT end
   end
@@ -136,8 +131,7 @@ function Connection:establish(deadline)
   local settings = self.settings
   if self.state == "new" then
     if not self.stall_at then expect_within(self, settings.connect_timeout) end
-    local ok, err = move(self, "connect", nil, deadline,
-      "cannot connect within %g s", settings.connect_timeout)
+    local ok, err = connect(self, deadline)
     if not ok then return nil, err end
     if self.transport:is_reused() then
       self.reused = true
@@ -182,9 +176,10 @@ function Connection:sleep_until(time, deadline)
 end
 
 --- Begins to send a request, to which `replies` replies will come; the server
---- may take `patience` seconds longer than usual. Returns true (what is left of
---- it is sent by reply()); or nil, err. The request is the connection's until
---- the replies have come.
+--- may take `patience` seconds longer than usual. Returns true: what is left of it
+--- is sent by reply(), which also says where sending failed, once it has read what
+--- the server said before. Or nil, err. The request is the connection's until the
+--- replies have come.
 ---@param request userdata of core.request
 ---@param replies integer
 ---@param patience number seconds
@@ -195,9 +190,13 @@ function Connection:send(request, replies, patience)
   self.asked_at = core.now()
   local stall_at = self.asked_at + self.patience
   self.stall_at = stall_at
-  local done, left, why = self.transport:send(request, 0, stall_at)
-  if done == nil then return fail(self, left, why) end
-  self.request = left ~= 0 and request or nil
+  self.request = request
+  local done, kind, why = self.transport:send(request, 0, stall_at)
+  if done == nil then
+    self.broken = { kind, why }
+  elseif request:size() == 0 then
+    self.request = nil
+  end
   return true
 end
 
@@ -213,17 +212,57 @@ function Connection:is_sending()
   return self.request ~= nil
 end
 
---- Sends the rest of the request.
+-- Seconds beyond the caller's deadline for which what is coming is still taken:
+-- whoever only polls is to have what the server sends without a pause.
+local GRACE = 0.5
+
+--- A reply has come.
+local function take(self, kind)
+  self.owed = self.owed - 1
+  self.answered = true
+  return kind
+end
+
+--- Sends the rest of the request. Returns true; or the type of a reply that came
+--- meanwhile; or nil, err. A server that refuses a request may say so and hang up
+--- before it has read all of it: what it said is read then, and comes before the
+--- broken pipe.
 local function flush(self, deadline)
-  local request = self.request
-  while request:size() > 0 do
-    local ok, err = move(self, "send", request, deadline,
-      "the server took in nothing for %g s", self.patience)
-    if not ok then return nil, err end
-    expect_within(self, self.patience)
+  local request, transport = self.request, self.transport
+  while request:size() > 0 and not self.broken do
+    local stall_at = self.stall_at
+    local limit = deadline and deadline < stall_at and deadline or stall_at
+    local done, kind, why = transport:send(request, limit, stall_at, self.decoder)
+    if self.aborted then return fail(self, "closed", "closed") end
+    if done == nil then
+      self.broken = { kind, why }
+    elseif done and done ~= true then
+      return take(self, done)
+    else
+      local now = core.now()
+      if done then
+        expect_within(self, self.patience)
+      elseif now >= stall_at then
+        return fail(self, "connection", string.format(
+          "the server took in nothing for %g s", self.patience))
+      end
+      if deadline and now >= deadline + (done and GRACE or 0) then return nil, TIMEOUT end
+    end
   end
-  self.request = nil
-  return true
+  if not self.broken then
+    self.request = nil
+    return true
+  end
+  while true do
+    local kind = transport:reply(self.decoder, 0)
+    if self.aborted then return fail(self, "closed", "closed") end
+    local now = core.now()
+    if not kind or now >= self.stall_at then
+      return fail(self, self.broken[1], self.broken[2])
+    end
+    if kind ~= true then return take(self, kind) end
+    if deadline and now >= deadline + GRACE then return nil, TIMEOUT end
+  end
 end
 
 --- The next reply's type, as the decoder names it; the decoder holds the reply
@@ -234,8 +273,8 @@ end
 function Connection:reply(deadline, least)
   if self.state == "closed" then return fail(self) end
   if self.request then
-    local ok, err = flush(self, deadline)
-    if not ok then return nil, err end
+    local kind, err = flush(self, deadline)
+    if kind ~= true then return kind, err end
   end
   local decoder, transport = self.decoder, self.transport
   while true do
@@ -247,13 +286,11 @@ function Connection:reply(deadline, least)
       self.cut_off = self.state == "ready" and failure == "connection"
       return fail(self, failure, why)
     end
-    if kind and kind ~= true then
-      self.owed = self.owed - 1
-      self.answered = true
-      return kind
-    end
+    if kind and kind ~= true then return take(self, kind) end
     if kind then
       least = nil -- the rest may be less
+      -- A peer whose bytes never end must not hold the caller.
+      if deadline and core.now() >= deadline + GRACE then return nil, TIMEOUT end
     else
       local now, grace = core.now(), self.patience
       if now >= stall_at then

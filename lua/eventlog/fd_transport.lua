@@ -8,8 +8,11 @@
 --- long: for a transport that cannot go on with half a connect or send.
 ---
 ---   transport:connect(deadline, give_up)       -> true | false | nil, kind, why
----   transport:send(request, deadline, give_up) -> true, left | false | nil, kind, why
----     true: some of it, or all; so many bytes are left
+---   transport:send(request, deadline, give_up, decoder)
+---                         -> true | type | false | nil, kind, why
+---     true: some of it, or all, is sent. With a decoder, what the server says
+---     meanwhile is read, so that it never waits for us while we wait for it: a
+---     reply's type; true: some bytes of it came
 ---   transport:reply(decoder, deadline, least) -> type | true | false | nil, kind, why
 ---     the next reply's type; true: some bytes of it came. least: how many bytes
 ---     are to come at least, if that is known
@@ -22,6 +25,7 @@
 ---   transport:shutdown()  wakes whoever waits in one of these
 ---   transport:close()     idempotent
 
+local Connector = require "eventlog.connector"
 local core = require "eventlog.core"
 
 local Transport = {}
@@ -43,28 +47,24 @@ function M.new(settings, wait, before_close, spin)
     blocks = not wait,
     before_close = before_close,
     spin = spin,
-    socket = nil, -- until connect()
+    max_fd = nil, -- the highest descriptor that the scheduler can take
+    connector = nil, -- while it connects
+    sleeper = nil, -- the socket that pause() waits for
+    socket = nil, -- once it is connected
   }, Transport)
 end
 
---- Calls socket[method](socket, argument) until it says something else than
---- "not yet", waiting in between. Waits may end early, so only the clock counts.
-local function repeat_until(self, method, argument, mode, deadline)
-  while true do
-    local socket = self.socket
-    if not socket then return nil, "closed", "closed" end
-    local done, kind, why = socket[method](socket, argument)
-    if done ~= false then return done, kind, why end
-    local left = deadline - core.now()
-    if left <= 0 then return false end
-    self.wait(socket:fd(), mode, left)
-  end
+--- Closes a socket of this transport; the scheduler hears of it before.
+function Transport:drop(socket)
+  local fd = socket:fd()
+  if fd and self.before_close then self.before_close(fd) end
+  socket:close()
 end
 
 --- Waits for a socket that nothing comes from. Where there is no descriptor
---- left for one, of those up to max_fd that the scheduler can take, blocks: that
---- ends, and an error would not help.
-function Transport:sleep(seconds)
+--- left for one, of those that the scheduler can take, blocks: that ends, and an
+--- error would not help.
+function Transport:pause(seconds)
   local socket = core.silent()
   if socket and self.max_fd and socket:fd() > self.max_fd then
     socket:close()
@@ -74,38 +74,69 @@ function Transport:sleep(seconds)
     core.wait(-1, "r", seconds)
     return
   end
-  self.socket = socket
+  self.sleeper = socket
   self.wait(socket:fd(), "r", seconds)
-  self:close()
+  self.sleeper = nil
+  self:drop(socket)
 end
+
+Transport.sleep = Transport.pause
 
 function Transport:connect(deadline)
-  if not self.socket then
-    local settings = self.settings
-    local socket, kind, why
-    if settings.path then
-      socket, kind, why = core.unix(settings.path)
-    else
-      socket, kind, why = core.tcp(settings.host, settings.port)
-    end
-    if not socket then return nil, kind, why end
-    self.socket = socket
-    if self.spin then socket:set_spin(self.spin) end
+  if self.socket then return true end
+  local connector = self.connector
+  if not connector then
+    connector = Connector.new(self.settings, self)
+    self.connector = connector
   end
-  return repeat_until(self, "finish", nil, "w", deadline)
+  local socket, kind, why = connector:connect(deadline)
+  if not socket then return socket, kind, why end
+  self.socket, self.connector = socket, nil
+  connector:close()
+  if self.spin then socket:set_spin(self.spin) end
+  return true
 end
 
-function Transport:send(request, deadline)
-  return repeat_until(self, "send", request, "w", deadline)
+-- Seconds that a wait for the server to take more lasts, before what it says is
+-- looked at again: at first, and at most.
+local FIRST_LOOK, LAST_LOOK = 0.001, 0.1
+
+function Transport:send(request, deadline, _, decoder)
+  local look = FIRST_LOOK
+  while true do
+    local socket = self.socket
+    if not socket then return nil, "closed", "closed" end
+    local done, kind, why = socket:send(request)
+    if done ~= false then return done, kind, why end
+    if decoder then
+      done, kind, why = socket:reply(decoder)
+      if done ~= false then return done, kind, why end
+    end
+    local left = deadline - core.now()
+    if left <= 0 then return false end
+    if not decoder then
+      self.wait(socket:fd(), "w", left)
+    elseif self.blocks then
+      self.wait(socket:fd(), "rw", left)
+    else -- a host's function waits for one of the two
+      self.wait(socket:fd(), "w", math.min(left, look))
+      look = math.min(2 * look, LAST_LOOK)
+    end
+  end
 end
 
 function Transport:reply(decoder, deadline, least)
-  if not self.blocks then
-    return repeat_until(self, "reply", decoder, "r", deadline)
-  end
   local socket = self.socket
-  if not socket then return nil, "closed", "closed" end
-  return socket:reply(decoder, deadline, least)
+  if self.blocks and socket then return socket:reply(decoder, deadline, least) end
+  while true do
+    socket = self.socket
+    if not socket then return nil, "closed", "closed" end
+    local kind, failure, why = socket:reply(decoder)
+    if kind ~= false then return kind, failure, why end
+    local left = deadline - core.now()
+    if left <= 0 then return false end
+    self.wait(socket:fd(), "r", left)
+  end
 end
 
 function Transport:heard()
@@ -121,16 +152,17 @@ function Transport:idle()
 end
 
 function Transport:shutdown()
+  if self.connector then self.connector:shutdown() end
+  if self.sleeper then self.sleeper:shutdown() end
   if self.socket then self.socket:shutdown() end
 end
 
 function Transport:close()
-  local socket = self.socket
-  if not socket then return end
-  self.socket = nil
-  local fd = socket:fd()
-  if fd and self.before_close then self.before_close(fd) end
-  socket:close()
+  local connector, sleeper, socket = self.connector, self.sleeper, self.socket
+  self.connector, self.sleeper, self.socket = nil, nil, nil
+  if connector then connector:close() end
+  if sleeper then self:drop(sleeper) end
+  if socket then self:drop(socket) end
 end
 
 return M

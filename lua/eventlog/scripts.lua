@@ -133,35 +133,33 @@ return redis.error_reply('TAKEN ' .. set.err)]=],
 
 --- Where the log stands, for continuity.lua; or, where ARGV[2] is '0' and the
 --- entry ARGV[1] is there, the log's length: the common case, and cheaper, since
---- XINFO copies the first and the last entry (3 ms a MB), which then need not be
---- looked for. Numbers are written without an exponent. The last item: '0' where
---- that entry is there, else '1'; or, from a server that does not count, the id of
---- the newest entry before it.
+--- XINFO copies the first and the last entry. Numbers are written without an
+--- exponent. The last item: '0' where that entry is there, else '1'; or, from a
+--- server that does not count, the id of the newest entry before it.
 M.state = {
-  sha = "44c7fdcbc3d86ac96d18bdcce8cfb49a79a6e4a0",
+  sha = "5a87c2e5711f7b424b564147d57839ab14b76437",
   body = [=[
-local log, id, whole = KEYS[1], ARGV[1], ARGV[2] == '1'
-local entry = not whole and redis.pcall('XRANGE', log, id, id)
-if entry and entry.err then return entry end
-if entry and #entry == 1 then return string.format('%.0f', redis.call('XLEN', log)) end
-if redis.call('EXISTS', log) == 0 then return {'0-0', '', '', '0', '0', '', '1'} end
-local info = redis.pcall('XINFO', 'STREAM', log)
-if info.err then return info end
+local entry = redis.pcall('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if entry.err then return entry end
+if #entry == 1 and ARGV[2] == '0' then
+  return string.format('%.0f', redis.call('XLEN', KEYS[1]))
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {'0-0', '', '', '0', '0', '', '1'}
+end
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
 local of = {}
 for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
 local first, newest, added = of['first-entry'], of['last-entry'], of['entries-added']
-first, newest = first and first[1] or '', newest and newest[1] or ''
-local gone = '0'
-if id ~= first and id ~= newest then
-  entry = entry or redis.pcall('XRANGE', log, id, id)
-  if entry.err then return entry end
-  if #entry == 0 then
-    local older = not added and redis.call('XREVRANGE', log, id, '-', 'COUNT', 1)[1]
-    gone = older and older[1] or '1'
-  end
+local gone = #entry == 0 and '1' or '0'
+if #entry == 0 and not added then
+  local older = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1]
+  gone = older and older[1] or '1'
 end
-return {of['last-generated-id'], first, newest, string.format('%.0f', of['length']),
-  added and string.format('%.0f', added) or '', of['max-deleted-entry-id'] or '', gone}]=],
+return {of['last-generated-id'], first and first[1] or '',
+  newest and newest[1] or '', string.format('%.0f', of['length']),
+  added and string.format('%.0f', added) or '', of['max-deleted-entry-id'] or '',
+  gone}]=],
 }
 
 --- Deletes the log with its tokens, KEYS[2], and nothing that is no log and no

@@ -39,11 +39,24 @@ local function left(deadline)
   return math.max(0, deadline - core.now())
 end
 
+-- Seconds before a Unix socket whose backlog is full is tried again, at first and
+-- at most.
+local FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+
 function Transport:connect(_, give_up)
-  local ok, why = self.stream:connect(left(give_up))
-  if ok then return true end
-  if why == "timeout" then return false end
-  return nil, "connection", "cannot connect: " .. tostring(why)
+  local pause = FIRST_PAUSE
+  while true do
+    local ok, why = self.stream:connect(left(give_up))
+    if ok then return true end
+    if why == "timeout" then return false end
+    why = tostring(why)
+    if not why:find("temporarily unavailable", 1, true) then -- EAGAIN
+      return nil, "connection", "cannot connect: " .. why
+    end
+    if left(give_up) == 0 then return false end
+    self.stream:sleep(math.min(pause, left(give_up)))
+    pause = math.min(2 * pause, LONGEST_PAUSE)
+  end
 end
 
 local function lost(why)
@@ -52,11 +65,11 @@ end
 
 function Transport:send(request, _, give_up)
   local bytes = request:bytes()
-  if bytes == "" then return true, 0 end
+  if bytes == "" then return true end
   local ok, why = self.stream:send(bytes, left(give_up))
   if not ok then return lost(why) end
   request:sent(#bytes)
-  return true, 0
+  return true
 end
 
 function Transport:reply(decoder, deadline)

@@ -1038,6 +1038,32 @@ case("an abandoned coroutine leaves no half-read connection", function(env)
   client:close()
 end, { "abandon" })
 
+case("what a server refuses before it has read it all is the server's error", function(env)
+  local before = env.cli("CONFIG", "GET", "proto-max-bulk-len"):match("%d+$")
+  env.cli("CONFIG", "SET", "proto-max-bulk-len", "1048576")
+  local client = connect(env)
+  local large = ("x"):rep(8 * 2 ^ 20)
+  for _, options in ipairs({ {}, { ttl = 100 }, { idempotent = true } }) do
+    local log = env.eventlog.new(client, "refused", options)
+    local began = env.now()
+    for _, entries in ipairs({ { { n = large } }, { { n = large }, { n = 1 } },
+      { { n = 1 }, { n = large } } }) do
+      local err = bad("server", log:add_many(entries))
+      equal("none", err.outcome, "outcome")
+      equal("ERR", err.code, "code")
+    end
+    local err = bad("server", log:add_if("0-0", { n = large }))
+    equal("ERR", err.code, "code")
+    if env.now() - began > 10 then fail("time", "none to speak of", env.now() - began) end
+  end
+  env.cli("CONFIG", "SET", "proto-max-bulk-len", before)
+  local log = env.eventlog.new(client, "refused")
+  equal(0, good(log:length()), "length")
+  good(log:add({ n = large }))
+  equal(1, good(log:length()), "length")
+  client:close()
+end)
+
 case("an abandoned follower is collected, and its connection closed", function(env)
   local client = connect(env)
   local log = env.eventlog.new(client, "collected")

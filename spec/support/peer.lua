@@ -12,11 +12,13 @@ local function hex(text)
 end
 
 --- What a peer does on a connection: reads until `awaits` has come ("": it does
---- not wait), sends `says`, then closes, or holds the connection in silence.
+--- not wait), sends `says` before it reads on, then closes, or holds the connection
+--- in silence.
 ---@class spec.Peer.Behaviour
 ---@field awaits string?
 ---@field says string?
 ---@field closes boolean?
+---@field pours boolean? then says "x", again and again, for ever
 
 --- Starts one that behaves so, or, where it is given a list, so on its first
 --- connection, so on its second, and so on, the last one repeated.
@@ -38,8 +40,8 @@ function M.start(behaviour, options)
   end
   local script = assert(io.open(dir .. "/script", "w"))
   for _, step in ipairs(behaviour[1] and behaviour or { behaviour }) do
-    script:write(step.closes and "close " or "hold ", hex(step.awaits or ""), " ",
-      hex(step.says or ""), "\n")
+    script:write(step.closes and "close " or step.pours and "pour " or "hold ",
+      hex(step.awaits or ""), " ", hex(step.says or ""), "\n")
   end
   script:close()
   self.pid = tonumber(redis.sh("perl spec/support/peer.pl %s %s %s", port or self.path,

@@ -2,8 +2,8 @@
 # The process behind peer.lua. Prints its pid once it listens, goes to the
 # background, and ends by itself after two minutes.
 #   peer.pl PATH|PORT DIR [deaf]
-# DIR/script has a line for each connection: hold|close AWAITS SAYS, the last two
-# in hex. What comes on the nth one is written to DIR/heard.n.
+# DIR/script has a line for each connection: hold|close|pour AWAITS SAYS, the last
+# two in hex. What comes on the nth one is written to DIR/heard.n.
 use strict;
 use warnings;
 use IO::Handle;
@@ -67,6 +67,11 @@ sub serve {
   print $socket $c->{step}{says};
   $socket->flush;
   leave($socket) if $closes;
+  return if $c->{step}{then} ne 'pour' || fork;
+  close $server;
+  alarm 120;
+  select undef, undef, undef, 0.001 while syswrite $socket, 'x' x 1024;
+  exit;
 }
 
 sub meet {

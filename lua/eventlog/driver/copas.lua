@@ -157,21 +157,6 @@ function M.open(settings)
 
   transport = fd_transport.new(settings, wait, before_close)
   transport.max_fd = TOO_LARGE - 1
-  local connect = transport.connect
-
-  --- Refuses a descriptor that select() cannot see, before copas meets it.
-  function transport:connect(deadline)
-    local done, kind, why = connect(self, 0)
-    local fd = self.socket and self.socket:fd()
-    if fd and fd >= TOO_LARGE then
-      self:close()
-      return nil, "unsupported", string.format("copas waits with select(), which " ..
-        "cannot see the descriptor %d: it takes those below %d", fd, TOO_LARGE)
-    end
-    if done ~= false then return done, kind, why end
-    return connect(self, deadline)
-  end
-
   return transport
 end
 

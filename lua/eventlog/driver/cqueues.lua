@@ -19,18 +19,26 @@ end
 
 --- cqueues must hear of a descriptor before it is closed, or it will mistake the
 --- next one of that number for it. So, too, where nobody closed the connection
---- and it is collected: what is younger than the socket is finalized first.
+--- and it is collected: what is younger than the socket is finalized first, so each
+--- descriptor has a guard of its own.
 function M.open(settings)
-  local object = {} -- what cqueues polls; pollfd is nil where it knows of none
-  local guard
+  local object = {} -- what cqueues polls
+  local guards = {} -- of the descriptors that it knows
 
-  local function forget()
-    if object.pollfd then cqueues.cancel(object.pollfd) end
-    object.pollfd = nil
+  local function forget(fd)
+    if guards[fd] then cqueues.cancel(fd) end
+    guards[fd] = nil
+  end
+
+  --- It cancels unless that was done, and the number is another descriptor's now.
+  local function guard(fd)
+    guards[fd] = on_collect(function(me)
+      if guards[fd] == me then forget(fd) end
+    end)
   end
 
   local function wait(fd, mode, timeout)
-    guard = guard or on_collect(forget)
+    if not guards[fd] then guard(fd) end
     object.pollfd, object.events = fd, mode
     cqueues.poll(object, timeout)
   end

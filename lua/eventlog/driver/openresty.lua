@@ -71,12 +71,36 @@ function Stream:is_reused()
   return (self.socket:getreusedtimes() or 0) > 0
 end
 
+-- What surely goes at once, or nearly so.
+local SMALL = 64 * 1024
+
+-- Milliseconds that the reader beside a large send waits at a time.
+local LOOK = 10
+
+--- Sends all of it, or fails. Beside a large send a light thread takes what the
+--- server says meanwhile, so that neither waits for the other.
 function Stream:send(bytes, timeout)
-  self.socket:settimeout(to_ms(timeout))
-  return self.socket:send(bytes)
+  local socket, ms = self.socket, to_ms(timeout)
+  if #bytes <= SMALL then
+    socket:settimeout(ms)
+    return socket:send(bytes)
+  end
+  socket:settimeouts(ms, ms, LOOK)
+  local early, is_sent = self.early, false
+  local reader = ngx.thread.spawn(function()
+    repeat
+      local piece, why = socket:receiveany(CHUNK)
+      if piece then early[#early + 1] = piece end
+    until is_sent or not piece and why ~= "timeout"
+  end)
+  local ok, why = socket:send(bytes)
+  is_sent = true
+  ngx.thread.wait(reader)
+  return ok, why
 end
 
 function Stream:receive(timeout)
+  if self.early[1] then return table.remove(self.early, 1) end
   self.socket:settimeout(to_ms(timeout))
   return self.socket:receiveany(CHUNK)
 end
@@ -112,7 +136,7 @@ function M.open(settings)
       "ngx.timer.at(0, function() ... end)", ngx.get_phase()))
   end
   return stream_transport.new(setmetatable(
-    { settings = settings, socket = socket }, Stream), M.slice)
+    { settings = settings, socket = socket, early = {} }, Stream), M.slice)
 end
 
 return M
