@@ -323,6 +323,11 @@ describe("a decoder", function()
       { "entries", entries, "read", 0, 10 } },
     { "*-1\r\n", "nil", { "entries", {}, "read", 0, 10 } },
     { "*0\r\n", "array", { "entries", {}, "read", 0, 10 } },
+    { "*0\r\n", "array", { "info", {} } },
+    { "*10\r\n" .. bulk("text") .. bulk(any) .. bulk("number") .. ":-7\r\n" ..
+      bulk("entries") .. page .. bulk("entry") .. "*2\r\n" .. bulk("9-1") .. "*0\r\n" ..
+      bulk("none") .. "*0\r\n", "array",
+      { "info", { text = any, number = -7, entries = entries[1].id, entry = "9-1" } } },
   }
 
   --- Holds the reply at hand against what it must be.

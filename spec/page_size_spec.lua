@@ -113,6 +113,32 @@ describe("a page that is too large", function()
     client:close()
   end)
 
+  it("is an error that says so, if the log does not hold still for smaller ones", function()
+    fill(40, 20 * KB)
+    limit(200 * KB)
+    local client, last = eventlog.connect(server.url), 40
+    local driver = client.driver
+    client.driver = setmetatable({
+      open = function(settings)
+        local transport = assert(driver.open(settings))
+        local send = transport.send
+        transport.send = function(...)
+          server:call("XDEL", "log", last .. "-0") -- which was not read yet
+          last = last + 1
+          server:call("XADD", "log", last .. "-0", "n", last, "text", ("x"):rep(20 * KB))
+          return send(...)
+        end
+        return transport
+      end,
+    }, { __index = driver })
+    local entries, err = eventlog.new(client, "log", { batch_size = 4 }):tail()
+    assert.is_nil(entries)
+    assert.equal("connection", err.kind)
+    assert.is_truthy(err.message:find("pages of 4 entries (batch_size)", 1, true), err.message)
+    assert.is_true(err.retriable)
+    client:close()
+  end)
+
   it("is found once, and not by each of many reads", function()
     fill(60, 100 * KB)
     limit(1000 * KB)
