@@ -74,7 +74,8 @@ function M.leave(self)
     return
   end
   local away = math.max(AWAY, math.min(LONGEST_AWAY, 2 * self.away))
-  while due[#due].till - now < away and exchange.ask(self, M) do end
+  while due[#due].till - now < away and exchange.ask(self, M) and
+    not self.connection:is_sending() do end
 end
 
 --- The page has come.
