@@ -359,7 +359,7 @@ describe("a stream", function()
   it("sends an add in one piece", function()
     local log, streams = played_log { resp(id), "+OK\r\n+QUEUED\r\n", "+QUEUED\r\n",
       "+QUEUED\r\n+QUEUED\r\n", resp { "ok", "6-0", "7-0", "ok" } }
-    log.client.has_units = true -- it was asked before
+    log.client.has_multi = true -- it has met it
     assert.same({ id }, log:add { i = 1 })
     assert.same({ "6-0", "7-0" }, log:add({ i = 2 }, { i = 3 }))
     assert.equal(1, #streams)
@@ -505,7 +505,6 @@ describe("a wait function", function()
 
     it("breaks calls off; their connections are not used again", function()
       assert(log:length()) -- so that it is connected
-      log.client.has_units = true -- and an add of several is one request
       local wrong = {}
       for _, call in ipairs {
         function() log:add { i = "lone" } end,

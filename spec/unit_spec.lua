@@ -115,6 +115,42 @@ describe("an add", function()
     end
   end)
 
+  it("is one by a user without XREAD, too", function()
+    server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-xread")
+    finally(function() server:call("ACL", "DELUSER", "u") end)
+    for _, ttl in ipairs { 0, 1000 } do
+      local log = eventlog.new("unix://u:p@" .. server.path, "log", { ttl = ttl })
+      for n = 2, 4 do assert.equal(n, #assert(log:add(unpack(numbered(n))))) end
+      assert.equal(9, log:length())
+      assert(log:delete())
+      -- And with what else may be wrong.
+      server:call("SET", "log", "x")
+      log.client.has_multi = nil
+      local ids, err = log:add({ n = 1 }, { n = 2 })
+      assert.is_nil(ids)
+      assert.same({ "WRONGTYPE", "none" }, { err.code, err.outcome })
+      server:call("DEL", "log")
+      log.client:close()
+    end
+  end)
+
+  it("waits for nobody, and leaves nothing waiting, if there is no MULTI", function()
+    local other = redis.start { config = "--rename-command MULTI hidden" }
+    finally(function() other:stop() end)
+    other:call("XADD", "log", "5-1", "n", 0)
+    local log = eventlog.new(other.url, "log")
+    for _ = 1, 3 do
+      local ids, err = log:add({ n = 1 }, { n = 2 })
+      assert.is_nil(ids)
+      assert.same({ "unsupported", "none" }, { err.kind, err.outcome })
+      assert(log:add { n = 3 })
+    end
+    assert.equal(4, log:length())
+    assert(helper.eventually(function()
+      return other:call("INFO", "clients"):find("blocked_clients:0", 1, true)
+    end))
+  end)
+
   it("goes beside a group of any name", function()
     server:call("XADD", "log", "5-1", "n", 0)
     for _, group in ipairs { GROUP, "eventlog:", "", "other" } do
@@ -166,7 +202,7 @@ describe("what became of a unit", function()
   --- the connection was closed.
   local function play(settings, ...)
     local client, streams = played.client({}, { ... }, { ":7\r\n" })
-    client.has_units = true
+    client.has_multi = true
     local log = eventlog.new(client, "log", settings)
     local ids, err = log:add({ n = 1 }, { n = 2 })
     assert.is_nil(ids)
@@ -226,22 +262,23 @@ describe("what became of a unit", function()
   end)
 
   it("is told by a server that refuses the connection", function()
-    local fakes = {}
-    for i, text in ipairs { "-ERR max number of clients reached\r\n",
-      "-DENIED Redis is running in protected mode\r\n" } do
-      fakes[i] = peer.start { awaits = "*", closes = true, says = text }
-    end
+    local small = redis.start { config = "--maxclients 1" }
+    local fake = peer.start { awaits = "*", closes = true,
+      says = "-DENIED Redis is running in protected mode\r\n" }
     finally(function()
-      for _, fake in ipairs(fakes) do fake:stop() end
+      small:stop()
+      fake:stop()
     end)
-    for i, code in ipairs { "ERR", "DENIED" } do
+    assert.equal("PONG", small:call("PING")) -- which takes the one connection
+    for _, case in ipairs { { small.url, "ERR", true }, { fake.url, "DENIED", false } } do
       for _, n in ipairs { 1, 2 } do
-        for _, known in ipairs { false, true } do
-          local log = eventlog.new(fakes[i].url, "log", { ttl = n })
-          log.client.has_units = known or nil
+        for _, met in ipairs { false, true } do
+          local log = eventlog.new(case[1], "log", { ttl = n })
+          log.client.has_multi = met or nil
           local ids, err = log:add(unpack(numbered(n)))
           assert.is_nil(ids)
-          assert.same({ "server", code, "none" }, { err.kind, err.code, err.outcome })
+          assert.same({ "server", case[2], "none", case[3] },
+            { err.kind, err.code, err.outcome, err.retriable })
         end
       end
     end

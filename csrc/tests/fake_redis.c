@@ -17,6 +17,7 @@ enum { CONNECTIONS = 200, ROOM = 16384, ARGUMENTS = 64 };
 typedef struct connection {
   int fd;     /* -1: free */
   int queued; /* XADDs since MULTI; -1: not in MULTI */
+  int reads;  /* XREADs since MULTI, which do not wait there */
   int waits;  /* in a blocking XREAD, and answers nothing more */
   size_t len; /* of what has come and is not answered */
   char in[ROOM];
@@ -91,8 +92,11 @@ static void answer_exec(connection *c) {
   int i;
   char head[32];
 
-  snprintf(head, sizeof head, "*%d\r\n$2\r\nok\r\n", c->queued + 2);
+  snprintf(head, sizeof head, "*%d\r\n", c->reads + c->queued + 2);
   say(c, head);
+  for (i = 0; i < c->reads; i++)
+    say(c, "*-1\r\n");
+  say(c, "$2\r\nok\r\n");
   for (i = 0; i < c->queued; i++)
     say(c, "$3\r\n1-1\r\n");
   say(c, "$2\r\nok\r\n");
@@ -111,12 +115,13 @@ static void answer(connection *c, const argument *argv, int argc) {
 
   if (c->waits) return;
   if (is(name, "MULTI")) {
-    c->queued = 0;
+    c->queued = c->reads = 0;
     say(c, "+OK\r\n");
   } else if (is(name, "EXEC")) {
     answer_exec(c);
   } else if (c->queued >= 0) {
     c->queued += is(name, "XADD");
+    c->reads += is(name, "XREAD");
     say(c, "+QUEUED\r\n");
   } else if (is(name, "XADD")) {
     say(c, "$3\r\n1-2\r\n");

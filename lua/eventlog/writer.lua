@@ -8,8 +8,10 @@
 ---                                around the XADDs costs the server twice as
 ---                                much, and takes only 8000 values
 ---
---- A server that has MULTI or EXEC under other names would add the entries one by
---- one: before a client's first unit it is asked, in a round trip of its own.
+--- A server that has MULTI under another name would add the entries one by one. So
+--- until a client has met MULTI, an XREAD stands behind it that waits for ever for
+--- what never comes: inside MULTI it does not wait, and if there is no MULTI, it
+--- holds back all that is behind it, and the connection is closed.
 
 local core = require "eventlog.core"
 local Error = require "eventlog.error"
@@ -86,28 +88,33 @@ end
 --- EXEC's reply: of guard, of each XADD, of settle. Without guard it is a unit
 --- nevertheless, unless an XADD failed. That only some fail is what guard
 --- prevents: should it ever be, it is not hidden.
-local function take_ids(decoder, kind, n)
-  if kind ~= "array" or decoder:length() ~= n + 2 then
+---@param held integer 1 if XREAD's nil comes before them, else 0
+local function take_ids(decoder, kind, n, held)
+  if kind ~= "array" or decoder:length() ~= held + n + 2 then
     return nil, "protocol", "the reply is not EXEC's"
   end
-  local ok, failure, why = take_ok(decoder, 1)
+  local ok, failure, why = take_ok(decoder, held + 1)
   if not ok and failure ~= "server" then return nil, failure, why end
   local ids, at
-  ids, failure, why, at = decoder:strings(2, n, "ids")
+  ids, failure, why, at = decoder:strings(held + 2, n, "ids")
   if not ids then
     local landed = failure == "server" and
-      (at > 1 or decoder:any_string(2 + at, n - at))
+      (at > 1 or decoder:any_string(held + 2 + at, n - at))
     return nil, failure, why, landed and "unknown"
   end
-  ok, failure, why = take_ok(decoder, n + 2)
+  ok, failure, why = take_ok(decoder, held + n + 2)
   if ok then return ids end
   -- The unit is there, unless settle says that it took it out again.
   local taken = failure == "server" and why:match("^TAKEN (.*)")
   return nil, failure, taken or why, not taken and "unknown"
 end
 
+local NEVER = "18446744073709551615-18446744073709551615"
+
 local function encode_unit(self, request, entries, n, group)
+  local held = self.client.has_multi and 0 or 1
   request:command("MULTI")
+  if held == 1 then request:command("XREAD", "BLOCK", 0, "STREAMS", self.name, NEVER) end
   request:command("EVAL", scripts.guard.body, 1, self.name, group, last_seq_before(n))
   local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
   if not ok then return nil, message end
@@ -118,7 +125,7 @@ local function encode_unit(self, request, entries, n, group)
     request:command("EVAL", scripts.settle.body, 1, self.name, group)
   end
   request:command("EXEC")
-  return n + 4, take_ids
+  return held + n + 4, take_ids
 end
 
 --- The request that fits; `call` is set where a script is called.
@@ -151,93 +158,80 @@ local function unanswered(err, first_error, request, is_unit, landed)
   return failed(first_error, nothing and "none" or "unknown")
 end
 
---- Sends the request and reads its replies: ids, or nil, err.
+-- Seconds after MULTI was refused within which a server that does not wait in XREAD
+-- says so: both are answered at once.
+local REFUSED = 0.3
+
+--- Sends the request and reads its replies: ids, or nil, err. And then what is known
+--- of MULTI: "there"; "alone" if XREAD behind it was refused, which ends the unit.
 local function exchange(connection, request, replies, take, n)
   local ok, err = connection:send(request, replies, 0)
   if not ok then return failed(err, "none") end
   local decoder = connection.decoder
-  local first_error, landed, is_unit
+  local held = replies - n - 4 -- 1 or 0, if it is a unit
+  local first_error, landed, multi
   local kind
   local i = 0
   repeat
     i = i + 1
-    kind, err = connection:reply(nil, i == 1 and replies > 1 and n * LEAST or nil)
-    if not kind then return unanswered(err, first_error, request, is_unit, landed) end
+    local deadline = i == 2 and held == 1 and first_error and core.now() + REFUSED or nil
+    kind, err = connection:reply(deadline,
+      i == 1 and replies > 1 and n * LEAST or nil)
+    if not kind and deadline and err.kind == "timeout" then
+      connection:close() -- with all that waits behind XREAD
+      return failed(first_error, "none")
+    elseif not kind then
+      return unanswered(err, first_error, request, multi, landed)
+    end
     if kind == "error" then
       local text = decoder:value()
+      if i == 2 and held == 1 and multi then multi = "alone" end
       first_error = first_error or Error.from_add(text)
       if i == replies and i > 1 and not text:find("^EXECABORT") then
         connection:close() -- it may be inside MULTI still
       end
     elseif i == 1 then
-      is_unit = kind == "status" and replies > 1
-    elseif kind == "string" and i > 2 and i <= n + 2 then
+      multi = kind == "status" and replies > 1 and "there" or nil
+    elseif kind == "string" and i > 2 + held and i <= n + 2 + held then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
-    if i < replies - 1 then -- MULTI's OK, QUEUED
+    if i < replies - 1 and not (i == 1 and first_error) then -- MULTI's OK, QUEUED
       i = i + connection:skip_statuses(replies - 1 - i)
     end
   until i == replies
   if first_error then
     if landed or kind == "array" then first_error.outcome = "unknown" end
-    return nil, first_error
+    return nil, first_error, multi
   end
-  local ids, failure, why, outcome = take(decoder, kind, n)
-  if ids then return ids end
+  local ids, failure, why, outcome = take(decoder, kind, n, held)
+  if ids then return ids, nil, multi end
   if failure ~= "server" then
     return failed(select(2, connection:reject(failure, why)), "unknown")
   end
   err = Error.from_add(why)
   err.outcome = outcome or err.outcome
-  return nil, err
+  return nil, err, multi
 end
 
---- Asks whether the server has MULTI and EXEC: true, or nil, err with an outcome. An
---- answer that is lost is "unknown", as that of any add: which of the two requests
---- an add is at is nothing that its caller should have to know.
-local function ask_for_units(client, connection)
-  local request = client:take_request()
-  request:command("MULTI")
-  request:command("EXEC")
-  local ok, err = connection:send(request, 2, 0)
-  if not ok then return failed(err, "none") end
-  local failure
-  for _, expected in ipairs { "status", "array" } do
-    local kind
-    kind, err = connection:reply()
-    if not kind then return unanswered(err, failure, request, false, false) end
-    if kind == "error" then
-      failure = failure or Error.from_add(connection.decoder:value())
-    elseif kind ~= expected and not failure then
-      err = select(2, connection:reject("protocol",
-        "the reply is not that of MULTI and EXEC"))
-      return failed(err, "unknown")
-    end
-  end
-  client:give_request(request)
-  if failure then
-    connection:close() -- it may be inside MULTI
-    return nil, failure
-  end
-  client.has_units = true
-  return true
-end
-
---- Sends the request, encoding it again with the script's body if the server has
---- forgotten the script. Returns ids, or nil, err, and whether no entry was sent.
-local function add(self, connection, request, entries, n, replies, take)
-  if replies > 1 and not self.client.has_units then
-    local ok, err = ask_for_units(self.client, connection)
-    if not ok then return nil, err, true end
-  end
-  local ids, err = exchange(connection, request, replies, take, n)
-  if ids or err.code ~= "NOSCRIPT" then return ids, err end
+--- Sends the request, and once more if a unit's XREAD was refused, or if the server
+--- has forgotten the script.
+local function add(self, connection, request, entries, n, replies, take, group)
+  local ids, err, multi = exchange(connection, request, replies, take, n)
+  if multi then self.client.has_multi = true end
+  local alone = multi == "alone" and err and err.outcome == "none" and
+    connection:is_established()
+  if not alone and (ids or err.code ~= "NOSCRIPT") then return ids, err end
   request:clear()
-  replies, take = encode_lone(request, self.by_body, entries)
+  if alone then
+    replies, take = encode_unit(self, request, entries, n, group)
+  else
+    replies, take = encode_lone(request, self.by_body, entries)
+  end
   if not replies then -- somebody has changed the entry meanwhile
     return failed(Error.new("closed", take), "none")
   end
-  return exchange(connection, request, replies, take, n)
+  ids, err = exchange(connection, request, replies, take, n)
+  return ids, err
 end
 
 --- Adds the first n of `entries` as one unit.
@@ -268,10 +262,9 @@ function Writer:add(entries, n, level)
       client:give_request(request)
       return failed(err, "none")
     end
-    local unsent
-    ids, err, unsent = add(self, connection, request, entries, n, replies, take)
+    ids, err = add(self, connection, request, entries, n, replies, take, group)
     -- What a dead connection did not take in is sent again.
-    local again = err and (unsent or err.outcome == "none") and connection:was_stale()
+    local again = err and err.outcome == "none" and connection:was_stale()
     if again then
       request:clear()
       replies, take = encode(self, request, entries, n, group)
