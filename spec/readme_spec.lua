@@ -242,6 +242,38 @@ describe("README", function()
     assert.is_true(count >= 4, count .. " blocks")
   end)
 
+  it("gives users what they need, and no more: the ACL lines", function()
+    local server = redis.start()
+    finally(function() server:stop() end)
+    local logs = {}
+    for _, block in ipairs(shell_blocks(section("For whoever runs the Redis"))) do
+      local line = table.concat(block, "\n")
+      local user = line:match("^redis%-cli ACL SETUSER (%S+)")
+      if user then
+        sh("redis-cli -s %s %s", server.path, (line:gsub("^redis%-cli ", "")))
+        logs[user] = require "eventlog".new({ path = server.path, username = user,
+          password = "secret" }, "log:1", { idempotent = true, ttl = 100, max_length = 10 })
+      end
+    end
+    local app, reader = logs.app, logs.reader
+    local ids = assert(app:add({ n = 1 }, { n = 2 }))
+    assert(app:add_if(ids[2], { n = 3 }))
+    for _, log in ipairs { app, reader } do
+      assert.equal(3, #assert(log:tail()))
+      assert.equal(2, #assert(log:tail_n(2)))
+      assert.equal(3, assert(log:length()))
+      assert(log:last_id())
+      assert.equal(3, #assert(log:tail_and_follow():next(10)))
+    end
+    local added, err = reader:add { n = 4 }
+    assert.is_nil(added)
+    assert.equal("NOPERM", err.code, tostring(err))
+    assert.is_true(app:delete())
+    added, err = require "eventlog".new(app.client, "other"):add { n = 1 }
+    assert.is_nil(added)
+    assert.equal("NOPERM", err.code, tostring(err))
+  end)
+
   it("names files that are there", function()
     for path in readme:gmatch("`?%f[%w]([%w_]+/[%w_./-]+)`?") do
       local first = path:match("^[^/]+")
