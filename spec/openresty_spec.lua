@@ -7,6 +7,7 @@ if not rawget(_G, "jit") then
 end
 
 local contract = require "spec.support.contract"
+local core = require "eventlog.core"
 local helper = require "spec.support.helper"
 local nginx = require "spec.support.nginx"
 local redis = require "spec.support.redis"
@@ -692,6 +693,29 @@ describe("in OpenResty", function()
       assert.equal("ran", web:run("return require 'run_case'(" .. number .. ")"))
     end)
   end
+end)
+
+describe("in OpenResty, a Unix socket whose backlog is full", function()
+  it("is waited for within connect_timeout", function()
+    local server = redis.start { config = "--tcp-backlog 2" }
+    local web = start(server.url)
+    local crowd = {}
+    finally(function()
+      server:signal("CONT")
+      for _, socket in ipairs(crowd) do socket:close() end
+      web:stop()
+      server:stop()
+    end)
+    server:signal("STOP")
+    repeat
+      local socket = core.unix(server.path)
+      crowd[#crowd + 1] = socket or nil
+    until not socket
+    redis.sh("(sleep 0.7; kill -CONT %d) >/dev/null 2>&1 &", server.pid)
+    assert.equal("1", web:run [[
+      assert(made_in_init:add({ n = 1 }))
+      return made_in_init:length() .. "" ]])
+  end)
 end)
 
 describe("in OpenResty, where requests are aborted and light threads killed", function()

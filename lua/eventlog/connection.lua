@@ -191,10 +191,10 @@ function Connection:send(request, replies, patience)
   local stall_at = self.asked_at + self.patience
   self.stall_at = stall_at
   self.request = request
-  local done, kind, why = self.transport:send(request, 0, stall_at)
+  local done, left, why = self.transport:send(request, 0, stall_at)
   if done == nil then
-    self.broken = { kind, why }
-  elseif request:size() == 0 then
+    self.broken = { left, why }
+  elseif done and left == 0 then
     self.request = nil
   end
   return true

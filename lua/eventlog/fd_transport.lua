@@ -9,10 +9,10 @@
 ---
 ---   transport:connect(deadline, give_up)       -> true | false | nil, kind, why
 ---   transport:send(request, deadline, give_up, decoder)
----                         -> true | type | false | nil, kind, why
----     true: some of it, or all, is sent. With a decoder, what the server says
----     meanwhile is read, so that it never waits for us while we wait for it: a
----     reply's type; true: some bytes of it came
+---                         -> true, left | type | false | nil, kind, why
+---     true: some of it, or all, is sent, and so many bytes are left. With a decoder,
+---     what the server says meanwhile is read, so that it never waits for us while we
+---     wait for it: a reply's type; true: some bytes of it came
 ---   transport:reply(decoder, deadline, least) -> type | true | false | nil, kind, why
 ---     the next reply's type; true: some bytes of it came. least: how many bytes
 ---     are to come at least, if that is known

@@ -65,11 +65,11 @@ end
 
 function Transport:send(request, _, give_up)
   local bytes = request:bytes()
-  if bytes == "" then return true end
+  if bytes == "" then return true, 0 end
   local ok, why = self.stream:send(bytes, left(give_up))
   if not ok then return lost(why) end
   request:sent(#bytes)
-  return true
+  return true, 0
 end
 
 function Transport:reply(decoder, deadline)
