@@ -53,6 +53,21 @@ describe("a connection whose server", function()
     assert.is_true(connection:send(request, replies, patience))
   end
 
+  it("never ends what it says holds nobody a second longer than was asked for", function()
+    local connection = connect {}
+    ask(connection, 1, 0)
+    connection.transport.reply = function()
+      now = now + 0.01
+      return true
+    end
+    for _, timeout in ipairs { 0, 0.2, 30 } do
+      local began = now
+      local kind, err = connection:reply(now + timeout)
+      assert.same({ nil, "timeout" }, { kind, err.kind })
+      assert(now - began >= timeout and now - began < timeout + 1, now - began)
+    end
+  end)
+
   it("is silent is given up after its timeout", function()
     local connection = connect {}
     ask(connection, 1, 0)
