@@ -335,7 +335,7 @@ describe("a stream", function()
       resp { { "played", { entry, { "6-0", { "i", "2" } } } } },
       resp { "6-0", "5-0", "6-0", "2", "2", "0-0", "0" },
       resp { { "played", { { "7-0", { "i", "3", "i", "4" } } } } },
-      resp "ok",
+      resp { "7-0", "5-0", "7-0", "3", "3", "0-0", "0" },
     }
     for byte in all:gmatch(".") do
       says[#says + 1] = "timeout"
