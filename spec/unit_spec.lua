@@ -84,6 +84,26 @@ describe("an add", function()
     client:close()
   end)
 
+  it("has its TTL if added by a user who only writes", function()
+    server:call("ACL", "SETUSER", "u", "reset", "on", ">p", "~*", "+@write", "+@scripting",
+      "+@transaction")
+    finally(function() server:call("ACL", "DELUSER", "u") end)
+    local log = eventlog.new("unix://u:p@" .. server.path, "log", { ttl = 1000 })
+    for n = 1, 3 do
+      server:call("DEL", "log")
+      assert.equal(n, #assert(log:add(unpack(numbered(n)))))
+      assert(server:call("PTTL", "log") > 990000)
+    end
+    server:call("DEL", "log")
+    server:call("RPUSH", "log", "x")
+    local ids, err = log:add({ n = 1 }, { n = 2 })
+    assert.is_nil(ids)
+    assert.same({ "WRONGTYPE", "none" }, { err.code, err.outcome })
+    assert.equal(-1, server:call("PTTL", "log")) -- another program's key
+    server:call("DEL", "log")
+    log.client:close()
+  end)
+
   it("adds all or nothing where one id is left, and changes no group of others", function()
     for _, case in ipairs {
       { { "XADD", "log", TOP .. "-18446744073709551614", "n", 0 } },
@@ -300,18 +320,25 @@ describe("a server that has a command under another name", function()
     tail = function(log) return log:tail() end,
     length = function(log) return log:length() end,
     delete = function(log) return log:delete() end,
+    follower = function(log)
+      local follower = log:tail_and_follow()
+      local batch, err = follower:next(5)
+      follower:close()
+      return batch, err
+    end,
   }
 
   local ADDS = { "add", "unit", "add with a TTL", "idempotent add", "add_if" }
 
   for command, lacking in pairs {
     MULTI = { "unit" }, EXEC = { "unit" },
-    EVAL = { "unit", "add with a TTL", "idempotent add", "add_if", "delete" },
+    EVAL = { "unit", "add with a TTL", "idempotent add", "add_if", "delete", "follower" },
     EVALSHA = { "add with a TTL", "idempotent add", "add_if", "delete" },
     XADD = ADDS, HSET = { "idempotent add" }, HGET = { "idempotent add" },
     TIME = { "idempotent add" }, PTTL = { "idempotent add" },
     PEXPIRE = { "add with a TTL", "idempotent add" }, XLEN = { "length", "delete" },
-    XRANGE = { "tail" },
+    XRANGE = { "tail", "follower" }, XINFO = { "add_if", "follower" },
+    EXISTS = { "idempotent add", "follower" }, UNLINK = { "delete" },
   } do
     it("is unsupported, and told which, and nothing is added: " .. command, function()
       local other = redis.start { config = "--rename-command " .. command .. " hidden" }

@@ -98,7 +98,8 @@ local needed_for = {
   MULTI = "an add of several entries", EXEC = "an add of several entries",
   EVAL = "adds (of several entries, with a TTL, idempotent, add_if), delete " ..
     "and followers",
-  XINFO = "add_if, last_id and followers", XADD = "an add",
+  XINFO = "add_if, an idempotent add of several entries, last_id and followers",
+  XADD = "an add", EXISTS = "an idempotent add, or a follower",
   XRANGE = "a read or a follower", XREVRANGE = "a read or a follower",
   XREAD = "a follower", XLEN = "length, delete, or a read",
   PEXPIRE = "a log with a TTL, or an idempotent add", UNLINK = "delete",

@@ -28,17 +28,11 @@
 local scripts = require "eventlog.scripts"
 
 return {
-  sha = "e7c9aefdd3c71918f6fac149b7126b8e46ff7816",
-  body = scripts.named .. scripts.last_id_function .. [=[
+  sha = "dfe393f93d75da37c2c1c46be5b267640dc67fbe",
+  body = scripts.try .. scripts.last_id_function .. [=[
 local slot, number, keep, group = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
 local log, tokens, mark = KEYS[1], KEYS[2], 'eventlog:sweep'
-
-local function try(command, ...)
-  local reply = redis.pcall(command, ...)
-  if type(reply) == 'table' and reply.err then return nil, named(reply, command) end
-  return reply
-end
 
 -- Ids i to j, strings, as a token holds them.
 local function pack(ids, i, j, packed)
@@ -75,7 +69,12 @@ if slot ~= '' then
   state, failure = try('HGET', tokens, mark)
   cursor, due = string.match(state or '', '^(%d+) (%d+)$')
   if failure and string.sub(failure.err, 1, 9) ~= 'WRONGTYPE' then return failure end
-  if failure or not due and redis.pcall('EXISTS', tokens) ~= 0 then
+  local exists = 1
+  if not failure and not due then
+    exists, failure = try('EXISTS', tokens)
+    if not exists then return failure end
+  end
+  if exists == 1 and not due then
     return redis.error_reply('WRONGTYPE the key ' .. tokens .. ' holds no ' ..
       'tokens of this log, which belong there: rename that key, or this log')
   end

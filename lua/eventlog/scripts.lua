@@ -19,7 +19,17 @@ local function named(reply, command)
   return reply
 end
 ]]
-M.named = named
+
+--- Calls a command: its reply; or nil, and its error, which names the command if
+--- the server does not have it.
+local try = named .. [[
+local function try(command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) == 'table' and reply.err then return nil, named(reply, command) end
+  return reply
+end
+]]
+M.try = try
 
 --- Adds one entry and sets the TTL, or neither (a user may be denied PEXPIRE).
 --- Errors are answered as they are: pcall keeps the code in front.
@@ -42,12 +52,12 @@ return set]],
 --- Redis's Lua gives up near 8000 values.
 M.MAX_FIELDS = 3900
 
--- The id that the log generated last; or nil, and the error. XINFO STREAM would
+-- The id that the log generated last, "0-0" if there is no log; or nil, and the
+-- error. XINFO STREAM would
 -- tell, but copies the first and the last entry, however large. So a consumer
 -- group is made at "$", which takes the id over, and is unmade: nobody sees it.
 local last_id = [=[
 local function last_id(log, group)
-  if redis.pcall('EXISTS', log) == 0 then return '0-0' end
   local made = redis.pcall('XGROUP', 'CREATE', log, group, '$')
   if not made.err then
     local groups = redis.pcall('XINFO', 'GROUPS', log)
@@ -62,6 +72,7 @@ local function last_id(log, group)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then return info[i + 1] end
   end
+  if string.find(info.err or '', 'no such key', 1, true) then return '0-0' end
   return nil, info
 end
 ]=]
@@ -117,8 +128,10 @@ M.settle = { body = give_back .. "return 'ok'" }
 M.settle_with_ttl = {
   body = named .. give_back .. [=[
 if groups.err then
-  local kind = redis.call('TYPE', log).ok
-  if kind ~= 'stream' then return 'ok' end
+  local probe = redis.pcall('XDEL', log, '0-0')
+  if type(probe) == 'table' and string.find(probe.err, 'WRONGTYPE', 1, true) then
+    return 'ok'
+  end
 end
 local set = redis.pcall('PEXPIRE', log, ARGV[2])
 if type(set) == 'number' then return 'ok' end
@@ -137,24 +150,31 @@ return redis.error_reply('TAKEN ' .. set.err)]=],
 --- exponent. The last item: '0' where that entry is there, else '1'; or, from a
 --- server that does not count, the id of the newest entry before it.
 M.state = {
-  sha = "5a87c2e5711f7b424b564147d57839ab14b76437",
-  body = [=[
-local entry = redis.pcall('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-if entry.err then return entry end
+  sha = "de1cbcb98b702ef053fe74d0a7c31b7c96a1cc79",
+  body = try .. [=[
+local entry, failure = try('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if not entry then return failure end
 if #entry == 1 and ARGV[2] == '0' then
-  return string.format('%.0f', redis.call('XLEN', KEYS[1]))
+  local length
+  length, failure = try('XLEN', KEYS[1])
+  return length and string.format('%.0f', length) or failure
 end
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return {'0-0', '', '', '0', '0', '', '1'}
-end
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local exists
+exists, failure = try('EXISTS', KEYS[1])
+if not exists then return failure end
+if exists == 0 then return {'0-0', '', '', '0', '0', '', '1'} end
+local info
+info, failure = try('XINFO', 'STREAM', KEYS[1])
+if not info then return failure end
 local of = {}
 for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
 local first, newest, added = of['first-entry'], of['last-entry'], of['entries-added']
 local gone = #entry == 0 and '1' or '0'
 if #entry == 0 and not added then
-  local older = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1]
-  gone = older and older[1] or '1'
+  local older
+  older, failure = try('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)
+  if not older then return failure end
+  gone = older[1] and older[1][1] or '1'
 end
 return {of['last-generated-id'], first and first[1] or '',
   newest and newest[1] or '', string.format('%.0f', of['length']),
@@ -165,14 +185,16 @@ return {of['last-generated-id'], first and first[1] or '',
 --- Deletes the log with its tokens, KEYS[2], and nothing that is no log and no
 --- tokens: 1 or 0. Tokens bear a mark (once_script.lua).
 M.delete = {
-  sha = "4b143df69dc2f786998397d3ad4998eb91dd8ce9",
-  body = named .. [[
-local length = redis.pcall('XLEN', KEYS[1])
-if type(length) == 'table' then return named(length, 'XLEN') end
-if type(redis.pcall('HGET', KEYS[2], 'eventlog:sweep')) == 'string' then
+  sha = "686518ee6ae1886d912edc31f6b4b1572bf718ce",
+  body = try .. [[
+local length, failure = try('XLEN', KEYS[1])
+if not length then return failure end
+local deleted
+deleted, failure = try('UNLINK', KEYS[1])
+if deleted and type(redis.pcall('HGET', KEYS[2], 'eventlog:sweep')) == 'string' then
   redis.call('UNLINK', KEYS[2])
 end
-return redis.call('UNLINK', KEYS[1])]],
+return deleted or failure]],
 }
 
 return M
