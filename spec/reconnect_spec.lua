@@ -99,6 +99,7 @@ describe("a follower", function()
         local batch, err
         repeat batch, err = follower:next(20) until not batch
         assert.equal("connection", err.kind)
+        assert.matches("client-output-buffer-limit", err.message, 1, true)
         assert.is_true(core.now() - began < 15)
         local tries = 0
         for _, kind in ipairs(events) do
@@ -108,6 +109,70 @@ describe("a follower", function()
         log.client:close()
       end
     end)
+
+  describe("asks for fewer entries when a page is too large for", function()
+    local SIZE = 300 * 1024
+    local COUNT = 12
+
+    local function add_large()
+      for i = 1, COUNT do
+        server:call("XADD", "log", "5-" .. i, "i", i, "large", ("x"):rep(SIZE))
+      end
+    end
+
+    --- Follows in each way, by clients with these options; what it hands out, and
+    --- that the last batch only is caught up.
+    local function check(options)
+      for _, start in ipairs {
+        { "tail_and_follow", 1 }, { "tail_after_and_follow", 4, "5-3" },
+        { "tail_n_and_follow", 3, COUNT - 2 }, { "tail_and_follow", 6, nil, 7 },
+        { "tail_from_and_follow", 8, "5-8", 7 }, { "tail_n_and_follow", COUNT, 1 },
+      } do
+        options.url = server.url
+        local large = eventlog.new(options, "log", { max_length = start[4] })
+        local follower, at = large[start[1]](large, start[3]), start[2]
+        repeat
+          local batch = assert(follower:next(20))
+          assert.is_nil(batch.gap or batch.reset)
+          for _, entry in ipairs(batch) do
+            assert.equal(tostring(at), entry.fields.i)
+            at = at + 1
+          end
+          assert.equal(at > COUNT, batch.caught_up or false)
+        until batch.caught_up
+        -- And what comes then.
+        server:call("XADD", "log", "6-1", "i", COUNT + 1)
+        assert.equal(tostring(COUNT + 1), numbers(follower))
+        server:call("XDEL", "log", "6-1")
+        server:call("DEL", "log")
+        add_large()
+        large.client:close()
+      end
+    end
+
+    for _, limit in ipairs { 1000, 500, 400 } do
+      it("the server's output buffer of " .. limit .. " kB", function()
+        add_large()
+        server:call("CONFIG", "SET", "client-output-buffer-limit",
+          "normal " .. limit .. "kb 0 0")
+        check {}
+      end)
+
+      it("a max_reply of " .. limit .. " kB", function()
+        add_large()
+        check { max_reply = limit * 1024 }
+      end)
+    end
+
+    it("and says what to change when one entry is too large", function()
+      add_large()
+      local batch, err = eventlog.new({ url = server.url, max_reply = 100000 }, "log")
+        :tail_and_follow():next(20)
+      assert.is_nil(batch)
+      assert.equal("protocol", err.kind)
+      assert.matches("max_reply", err.message, 1, true)
+    end)
+  end)
 
   it("lives on over links that are cut every few seconds while the log is quiet",
     function()

@@ -6,15 +6,16 @@
 ---
 --- Ids: a log only grows at its end and is only trimmed at its beginning. So while
 --- the entry before the page, or any older one, is still there, nothing behind it
---- was trimmed; and a log whose first entry became older is another log.
+--- was trimmed; and a log that begins with an older entry than it ever did is
+--- another log.
 ---
 --- Counts (Redis 7): `added`, how many entries the log was ever given, and
---- `removed`, how many of these are not there any more, only go up. Each entry has
---- an index, the value of `added` when it came. A follower that counts on from page
---- to page misses the entries that were deleted unread: its index is then too low,
---- and never too high. So it may know how many entries are missing at most, and if
---- that is none, no gap is told. XDEL leaves the highest id that it ever took: when
---- that is not above the id up to which the index was exact, it still is exact.
+--- `removed`, how many of these are not there any more. Each entry has an index, the
+--- value of `added` when it came. A follower that counts on from page to page misses
+--- the entries that were deleted unread: its index is then too low, and never too
+--- high. So it may know how many entries are missing at most, and if that is none,
+--- no gap is told. XDEL leaves the highest id that it ever took: when that is not
+--- above the id up to which the index was exact, it still is exact.
 --- Counts begin with the log, or when a Redis before 7 hands it over to a later
 --- one (a file, RESTORE, a replica): then `added` is the length, whatever was
 --- removed until then. So counts are compared only with counts.
@@ -114,10 +115,12 @@ local function count_last(known, after, batch, more, state)
   local n, first = #batch, state.first
   local last = n > 0 and batch[n].id or after
   if not more and last == state.last then return state.added, state.added end
+  -- An entry behind it was deleted: that one is none of those up to it.
+  local deleted = compare(state.deleted, last) > 0 and 1 or 0
   if not first or compare(first, last) > 0 then
     -- All up to it are gone by now, and perhaps others.
-    local exact = known.index == state.removed - n and state.removed or nil
-    return exact, state.removed
+    local most = state.removed - deleted
+    return known.index == most - n and most or nil, most
   end
   if compare(state.deleted, first) < 0 then
     for i, entry in ipairs(batch) do
@@ -127,8 +130,8 @@ local function count_last(known, after, batch, more, state)
       end
     end
   end
-  if compare(first, after) <= 0 then return nil, state.added end
-  return nil, state.added - math.max(0, state.length - n)
+  if compare(first, after) <= 0 then return nil, state.added - deleted end
+  return nil, state.added - math.max(0, state.length - n) - deleted
 end
 
 --- What is known behind the page.
@@ -183,26 +186,28 @@ local function is_foreign(recent, id)
   return true
 end
 
+--- The same of a log without counts.
+local function is_another_by_ids(known, state)
+  local first, was_first = state.first, known.seen.first
+  if not first then return false end
+  if known.first and compare(first, known.first) < 0 then return true end
+  return known.entry and state.gone and (was_first and compare(first, was_first) < 0 or
+    is_foreign(known.recent, state.older))
+end
+
 --- Whether a state, and the page before it, are not of the log that was read up to
---- `after`.
+--- `after`: that what was handed out is not in it. What it lost behind that, or got
+--- back (a failover did it), is of no matter.
 local function is_another(known, after, batch, state, exact, most)
-  local seen, n = known.seen, #batch
+  local seen, n, first = known.seen, #batch, state.first
   if compare(state.last, n > 0 and batch[n].id or after) < 0 then return true end
   if not seen then return false end
-  local first, was_first = state.first, seen.first
-  if first and was_first and compare(first, was_first) < 0 then return true end
-  if not (state.added and seen.added) then
-    return known.entry and state.gone and is_foreign(known.recent, state.older)
-  end
-  local index, removed = known.index or 0, state.removed
-  if state.added < seen.added or removed < seen.removed or
-    compare(state.deleted, seen.deleted) < 0 then
-    return true
-  end
+  if not (state.added and seen.added) then return is_another_by_ids(known, state) end
+  local index = known.index or 0
   if most < index + n then return true end -- numbers that were given out before
-  if removed == seen.removed and (state.gone and known.entry or
-    was_first and first ~= was_first or
-    exact and known.level and exact ~= index + n) then
+  if state.removed == seen.removed and (known.entry and state.gone or
+    known.level and (exact and exact ~= index + n or
+    seen.first and first ~= seen.first)) then
     return true -- though nothing was taken out
   end
   -- Or an older one is there, and that one is gone, though nothing took it.

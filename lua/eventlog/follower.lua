@@ -49,6 +49,10 @@ function M.new(log, start)
     read_stage = read_stage,
     locates = stages.first,
     batch_size = log.settings.batch_size,
+    page_size = log.settings.batch_size, -- less where a page was too large
+    single = false, -- whether a page may have one entry, and no more
+    too_many = nil, -- entries: that page
+    cut = false, -- whether the server closed the connection instead of an answer
     request = core.request(),
     handed_out = nil, -- where the last batch ended: position, known, caught_up;
     -- and reset, which is still to be reported

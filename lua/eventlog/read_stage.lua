@@ -27,7 +27,7 @@ local SMALL = 1000
 --- closely, since it may have been made anew, just as long, with that very id.
 --- Returns how many replies it has.
 local function ask_look(self, request, page)
-  page.glances = page.waits and self.known.counted and not self.suspicious and
+  page.glances = not page.single and page.waits and self.known.counted and not self.suspicious and
     not page.idle
   -- Plain commands cost a fraction of the script, but send the entry again.
   page.plain = page.glances and page.size and page.size <= SMALL
@@ -47,11 +47,12 @@ function M.ask(self, request)
   local follows = exchange.is_due(self) -- on a wait for the same
   local page = {
     after = self.position, size = self.last_size, -- of the entry there
-    limit = self.batch_size, -- how many of its entries are handed out
+    limit = self.page_size, -- how many of its entries are handed out
+    single = self.single, -- it has one, and the look tells whether there are more
     waits = waits, waited = waits or self.again, idle = self.idle or follows,
   }
   -- One more than a batch shows whether the batch reached the log's end.
-  local count, name = page.limit + 1, self.log.name
+  local count, name = page.single and 1 or page.limit + 1, self.log.name
   if waits then
     local block = self.polls and BLOCK_POLLED or BLOCK
     request:command("XREAD", "COUNT", count, "BLOCK", block * 1000, "STREAMS",
@@ -70,7 +71,7 @@ function M.leave(self)
   local due, now = self.due, core.now()
   local last = due[#due]
   if self.pending or not last or not last.till or last.useless or last.alone or
-    self.connection:is_sending() then
+    last.single or self.connection:is_sending() then
     return
   end
   local away = math.max(AWAY, math.min(LONGEST_AWAY, 2 * self.away))
@@ -100,7 +101,7 @@ local function take_page(self, page)
     exchange.disregard(self, page) -- it was asked for what came, too
     -- A host that polls has the next batch at its next call only if that was
     -- asked for by now; else the end of the log can be handed out sooner.
-    if not page.glances and (page.more or self.polls) then
+    if not page.glances and not page.single and (page.more or self.polls) then
       exchange.ask(self, M) -- should that fail, the next reply says so
     end
   end
@@ -165,6 +166,10 @@ local function take_look(self, kind)
   local batch, gap, reset = pending.batch, nil, nil
   if type(seen) == "table" then
     local dropped
+    if pending.single and batch[1] then
+      pending.more = seen.newest ~= batch[1].id
+      self.more = pending.more
+    end
     gap, reset, dropped = judge(self, pending, batch, seen)
     if dropped then return end
   elseif seen >= continuity.least_length(known, #batch) then
@@ -183,6 +188,7 @@ local function take_look(self, kind)
   -- was beyond the last batch has been deleted meanwhile.
   self.idle = #batch == 0 and pending.waited
   if self.idle then return end
+  if #batch > 0 then retry.note_page(self, pending.more) end
   if not pending.more then
     batch.caught_up = true
     self.connection.decoder:trim() -- it may wait long for the next one

@@ -8,6 +8,7 @@ local core = require "eventlog.core"
 local Error = require "eventlog.error"
 local backoff = require "eventlog.backoff"
 local exchange = require "eventlog.exchange"
+local page_size = require "eventlog.page_size"
 
 local M = {}
 
@@ -17,7 +18,50 @@ local LONGEST_DELAY = 0.5
 --- The follower has got on: what is lost from now on is retried for as long as if
 --- it were the first time.
 function M.note_progress(self)
-  self.retry = nil
+  self.retry, self.cut = nil, false
+end
+
+--- A page has come whole. After one that was too large, pages grow again up to what
+--- was; at the log's end that is forgotten.
+function M.note_page(self, more)
+  if not self.too_many then return end
+  local size = page_size.larger(self.page_size, self.batch_size)
+  if not more then
+    self.page_size, self.single, self.too_many = self.batch_size, false, nil
+  elseif size < self.too_many then
+    self.page_size, self.single = size, false
+  end
+end
+
+--- Whether the connection broke while the server let the follower wait.
+local function broke_idle(self)
+  local first = self.due[1]
+  return first and first.till and self.connection:broke_idle()
+end
+
+--- Whether the next page is to be a smaller one, of a single entry: this one was
+--- larger than max_reply, or the server has closed the connection over it, twice in
+--- a row, or instead of a first answer.
+local function asks_for_fewer(self, err)
+  local connection = self.connection
+  if not connection or not page_size.was_too_large(connection, err) or
+    broke_idle(self) then
+    return false
+  end
+  local again = self.cut or err.too_large or not self.was_answered
+  self.cut = true
+  if self.single or not again then return false end
+  self.too_many, self.page_size, self.single = self.page_size, 1, true
+  return true
+end
+
+--- What is reported at last.
+local function explain(self, connection, err)
+  if self.single and self.was_answered and connection and
+    page_size.was_too_large(connection, err) then
+    return page_size.hopeless(err)
+  end
+  return err
 end
 
 --- The connection works, which is no progress yet.
@@ -38,20 +82,26 @@ function M.plan(self, err)
     return
   end
   local may_wait = self.was_answered or client.settings.retry_first_connection
-  if not may_wait or not Error.passes(err) then return err end
+  local fewer = asks_for_fewer(self, err)
+  if not fewer and not (may_wait and Error.passes(err)) then
+    return explain(self, connection, err)
+  end
   -- A link that breaks while the log is quiet has done what it can.
-  local first = self.due[1]
-  if first and first.till and connection:broke_idle() then M.note_progress(self) end
+  if broke_idle(self) then M.note_progress(self) end
   local now, retry = core.now(), self.retry
   if not retry then
     retry = { since = now, delay = backoff.FIRST }
     self.retry = retry
   end
-  if now - retry.since > client.settings.reconnect_timeout then return err end
-  client:note_down()
-  local pause
-  pause, retry.delay = backoff.step(retry.delay, LONGEST_DELAY)
-  retry.at = now + pause
+  if now - retry.since > client.settings.reconnect_timeout then
+    return explain(self, connection, err)
+  end
+  if not err.too_large then
+    client:note_down()
+    local pause
+    pause, retry.delay = backoff.step(retry.delay, LONGEST_DELAY)
+    retry.at = now + pause
+  end
   exchange.go_back(self)
   self.again = not (self.first or self.more) -- an answer first, then a wait
   client:tell("reconnecting", self.log.name, err.message)

@@ -41,11 +41,15 @@ end
 
 M.last = {}
 
+-- One more than a batch shows whether all fit into one.
+local function to_take(self)
+  local most = self.single and 1 or self.page_size + 1
+  return math.max(1, math.min(self.start.limit, most))
+end
+
 function M.last.ask(self, request)
   exchange.look(self, request, self.start.claim or "0-0", true)
-  -- One more than a batch shows whether all fit into one.
-  request:command("XREVRANGE", self.log.name, "+", "-", "COUNT",
-    math.max(1, math.min(self.start.limit, self.batch_size + 1)))
+  request:command("XREVRANGE", self.log.name, "+", "-", "COUNT", to_take(self))
   return 2
 end
 
@@ -95,7 +99,8 @@ function M.last.take(self, kind)
   if not self.state then return take_first_state(self, kind) end
   local state = self.state
   self.state = nil
-  local count, oldest, newest = exchange.page(self, "range", self.batch_size + 1)
+  local asked = to_take(self)
+  local count, oldest, newest = exchange.page(self, "range", asked)
   if not count then return nil, oldest end
   if count == 0 and self.relocates and not self.first then
     self.position = "0-0"
@@ -108,7 +113,9 @@ function M.last.take(self, kind)
     begin_at(self, state)
     return
   end
-  if count > self.batch_size and
+  local all_fit = count <= self.page_size and
+    (count < asked or asked >= self.start.limit)
+  if count > 0 and not all_fit and
     not (after and core.id_compare(newest, after) <= 0) then
     self.located, self.position = count, oldest
     self.next_stage = M.locate
@@ -127,17 +134,20 @@ end
 M.locate = {}
 
 local function to_locate(self)
-  return math.min(self.start.limit - self.located, self.batch_size) + 1
+  if self.single then return 1 end
+  return math.min(self.start.limit - self.located, self.page_size) + 1
 end
 
 function M.locate.ask(self, request)
-  request:command("XREVRANGE", self.log.name, self.position, "-", "COUNT",
-    to_locate(self))
+  local from = self.position
+  if self.single then from = core.id_prev(from) or "0-0" end
+  request:command("XREVRANGE", self.log.name, from, "-", "COUNT", to_locate(self))
   return 1
 end
 
 --- The page begins with the entry that was the oldest so far, unless that was
---- deleted. Where there is no page, the log was trimmed past it.
+--- deleted, or a page may have a single entry only. Where there is no page, the log
+--- was trimmed past it.
 function M.locate.take(self)
   local asked, after = to_locate(self), self.start.after
   local count, oldest, newest = exchange.page(self, "range", asked)

@@ -175,7 +175,15 @@ local function indistinguishable(place, epoch, batch, now)
   local from = place.epoch
   local at = from.entries[place.low]
   if not at then return false end
-  if place.counted and M.index_of_first(epoch, batch) <= place.low then return false end
+  if place.counted and M.index_of_first(epoch, batch) <= place.low then
+    -- As many were taken out as were read, and one more if XDEL shows one of them.
+    local removed, deleted = 0, 0
+    for index, entry in ipairs(epoch.entries) do
+      if gone(epoch, index, now) then removed = removed + 1 end
+      if gone(epoch, index, now, "deleted") and before(at.id, entry.id) then deleted = 1 end
+    end
+    if removed < place.low + deleted then return false end
+  end
   if epoch.by_id[at.id] then return true end -- the very same id once more
   local deleted = M.deleted_from(epoch, at.id, now)
   for index, entry in ipairs(epoch.entries) do
