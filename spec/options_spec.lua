@@ -19,7 +19,7 @@ local FRACTION, NEGATIVE, HUGE = 1.5, -1, 2 ^ 53 + 2
 -- Each option: the type it takes, and values of that type that are out of range.
 local client_options = {
   url = { "string", "", "redis", "http://h", "redis://h\0", "tcp://h:1" },
-  host = { "string", "", "h\0" },
+  host = { "string", "", "h\0", "redis://h", "u@h", "h/1" },
   port = { "number", 0, 65536, NEGATIVE, FRACTION, NAN, INF },
   path = { "string", "", "/p\0", "/" .. ("p"):rep(107) },
   username = { "string", "" },
@@ -100,6 +100,16 @@ describe("eventlog.connect", function()
       assert.is_nil(message:find("secret", 1, true), message)
       assert.equal(message, misuse(eventlog.new, url, "log"))
       assert.equal(message, misuse(eventlog.connect, { url = url }))
+    end
+  end)
+
+  it("tells no password of another option that is bad", function()
+    for _, options in ipairs {
+      { password = 123456 }, { password = 123456.5 }, { host = "redis://:123456@h" },
+      { host = "u:123456@h" }, { password = { "123456" } },
+    } do
+      local message = misuse(eventlog.connect, options)
+      assert.is_nil(message:find("123456", 1, true), message)
     end
   end)
 

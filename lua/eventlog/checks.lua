@@ -31,6 +31,15 @@ function M.text(value)
   return nil, "a string, neither empty nor with a NUL byte"
 end
 
+--- Neither a URL nor a part of one, which may hold a password.
+function M.host(value)
+  local text, expected = M.text(value)
+  if text and text:find("[/@]") then
+    return nil, "a host's name or its address; a URL goes into url"
+  end
+  return text, expected
+end
+
 --- As evl_socket_unix, for Linux; other systems have less room.
 function M.path(value)
   if M.text(value) and #value <= LONGEST_PATH then return value end

@@ -15,7 +15,7 @@ local raise, describe = misuse.raise, misuse.describe
 
 local client_options = {
   url = checks.text,
-  host = checks.text,
+  host = checks.host,
   port = checks.port,
   path = checks.path,
   username = checks.string,
@@ -71,6 +71,16 @@ local function raise_unknown(key, known, what, level)
     table.concat(names, ", "))
 end
 
+--- An option's value as messages show it: no password.
+local function describe_option(key, value)
+  if (key == "url" or key == "host") and type(value) == "string" then
+    return describe(secrets.hide_in_url(value))
+  elseif key == "password" and value ~= "" then
+    return "a " .. type(value)
+  end
+  return describe(value)
+end
+
 --- A checked copy of `options` with the defaults filled in.
 local function check_all(options, known, defaults, what, level)
   local checked = {}
@@ -80,11 +90,8 @@ local function check_all(options, known, defaults, what, level)
     if not check then raise_unknown(key, known, what, level + 1) end
     local good, expected = check(value)
     if good == nil then
-      if key == "url" and type(value) == "string" then
-        value = secrets.hide_in_url(value)
-      end
       raise(level + 1, 'option "%s" must be %s, not %s', key, expected,
-        describe(value))
+        describe_option(key, value))
     end
     checked[key] = good
   end

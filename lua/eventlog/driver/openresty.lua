@@ -9,6 +9,7 @@ local ngx = _G.ngx
 if not ngx then error("this is no OpenResty", 0) end
 
 local Error = require "eventlog.error"
+local core = require "eventlog.core"
 local stream_transport = require "eventlog.stream_transport"
 
 local M = {}
@@ -77,8 +78,15 @@ local SMALL = 64 * 1024
 -- Milliseconds that the reader beside a large send waits at a time.
 local LOOK = 10
 
+--- Whether a light thread has ended: by itself, or killed by its parent.
+local function is_over(thread)
+  local status = coroutine.status(thread)
+  return status == "dead" or status == "zombie"
+end
+
 --- Sends all of it, or fails. Beside a large send a light thread takes what the
---- server says meanwhile, so that neither waits for the other.
+--- server says meanwhile, so that neither waits for the other. It ends with the
+--- sender, too: nginx does not end a request before its last light thread.
 function Stream:send(bytes, timeout)
   local socket, ms = self.socket, to_ms(timeout)
   if #bytes <= SMALL then
@@ -86,12 +94,12 @@ function Stream:send(bytes, timeout)
     return socket:send(bytes)
   end
   socket:settimeouts(ms, ms, LOOK)
-  local early, is_sent = self.early, false
+  local early, is_sent, sender = self.early, false, core.thread()
   local reader = ngx.thread.spawn(function()
     repeat
       local piece, why = socket:receiveany(CHUNK)
       if piece then early[#early + 1] = piece end
-    until is_sent or not piece and why ~= "timeout"
+    until is_sent or not piece and why ~= "timeout" or is_over(sender)
   end)
   local ok, why = socket:send(bytes)
   is_sent = true
