@@ -10,6 +10,7 @@ if not ngx then error("this is no OpenResty", 0) end
 
 local Error = require "eventlog.error"
 local core = require "eventlog.core"
+local semaphore = require "ngx.semaphore"
 local stream_transport = require "eventlog.stream_transport"
 
 local M = {}
@@ -84,9 +85,23 @@ local function is_over(thread)
   return status == "dead" or status == "zombie"
 end
 
---- Sends all of it, or fails. Beside a large send a light thread takes what the
---- server says meanwhile, so that neither waits for the other. It ends with the
---- sender, too: nginx does not end a request before its last light thread.
+-- Seconds between two looks at whether a sender still lives.
+local WATCH = 0.1
+
+--- Takes what the server says while `sender` sends, until is_done() says that it
+--- has. A light thread that is killed while it sends takes the socket along, and
+--- nginx then never wakes who reads it, nor ends the request before that one has
+--- ended: so somebody watches, who is the reader's parent and may kill it.
+local function read_beside(sender, done, read)
+  local reader = ngx.thread.spawn(read)
+  local posted
+  repeat posted = done:wait(WATCH) until posted or is_over(sender)
+  if posted then return ngx.thread.wait(reader) end
+  ngx.thread.kill(reader)
+end
+
+--- Sends all of it, or fails. Beside a large send light threads take what the
+--- server says meanwhile, so that neither waits for the other.
 function Stream:send(bytes, timeout)
   local socket, ms = self.socket, to_ms(timeout)
   if #bytes <= SMALL then
@@ -94,16 +109,17 @@ function Stream:send(bytes, timeout)
     return socket:send(bytes)
   end
   socket:settimeouts(ms, ms, LOOK)
-  local early, is_sent, sender = self.early, false, core.thread()
-  local reader = ngx.thread.spawn(function()
+  local early, is_sent, done = self.early, false, semaphore.new()
+  local beside = ngx.thread.spawn(read_beside, core.thread(), done, function()
     repeat
       local piece, why = socket:receiveany(CHUNK)
       if piece then early[#early + 1] = piece end
-    until is_sent or not piece and why ~= "timeout" or is_over(sender)
+    until is_sent or not piece and why ~= "timeout"
   end)
   local ok, why = socket:send(bytes)
   is_sent = true
-  ngx.thread.wait(reader)
+  done:post()
+  ngx.thread.wait(beside)
   return ok, why
 end
 
