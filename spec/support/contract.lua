@@ -363,23 +363,25 @@ case("reads a log whose pages are too large for the server in smaller ones", fun
   for i = 1, 40 do entries[i] = { n = i, text = text } end
   good(log:add_many(entries))
   env.cli("CONFIG", "SET", "client-output-buffer-limit", "normal 200000 0 0")
-  local ok, why = pcall(function()
-    for _, call in ipairs({ { "tail", nil, 1 }, { "tail_n", 30, 11 }, { "tail", nil, 1 } }) do
-      local read = good(log[call[1]](log, call[2]))
-      equal(41 - call[3], #read, "number of entries")
-      for i, entry in ipairs(read) do
-        equal(tostring(call[3] + i - 1), entry.fields.n, "entry " .. i)
-        equal(#text, #entry.fields.text, "its bytes")
-      end
-    end
-    env.cli("CONFIG", "SET", "client-output-buffer-limit", "normal 10000 0 0")
-    local err = bad("connection", log:tail())
-    if not tostring(err):find("client-output-buffer-limit", 1, true) then
-      fail("message", "one that names the limit", tostring(err))
-    end
-  end)
+  local calls, reads = { { "tail", nil, 1 }, { "tail_n", 30, 11 }, { "tail", nil, 1 } }, {}
+  for i, call in ipairs(calls) do
+    reads[i] = { log[call[1]](log, call[2]) }
+  end
+  env.cli("CONFIG", "SET", "client-output-buffer-limit", "normal 10000 0 0")
+  local refused = { log:tail() }
   env.cli("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
-  if not ok then error(why, 0) end
+  for i, call in ipairs(calls) do
+    local read = good(reads[i][1], reads[i][2])
+    equal(41 - call[3], #read, "number of entries")
+    for at, entry in ipairs(read) do
+      equal(tostring(call[3] + at - 1), entry.fields.n, "entry " .. at)
+      equal(#text, #entry.fields.text, "its bytes")
+    end
+  end
+  local err = bad("connection", refused[1], refused[2])
+  if not tostring(err):find("client-output-buffer-limit", 1, true) then
+    fail("message", "one that names the limit", tostring(err))
+  end
   client:close()
 end)
 
