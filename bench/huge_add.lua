@@ -49,7 +49,7 @@ if part == "watch" then return watch() end
 
 local reached, why = eventlog.new(url, "eventlog:bench"):length()
 if not reached then
-  io.stderr:write(tostring(why), " (it needs a Redis there: redis-server starts one)\n")
+  io.stderr:write(tostring(why), "; redis-server starts one\n")
   os.exit(1)
 end
 

@@ -257,6 +257,33 @@ for _, name in ipairs(drivers.names) do
   end)
 end
 
+describe("a for loop in a coroutine that must wait", function()
+  it("does, or says what to write instead", function()
+    local client = eventlog.connect { path = server.path, driver = function()
+      coroutine.yield()
+      return true
+    end }
+    local log = eventlog.new(client, "any")
+    local batches = 0
+    local thread = coroutine.create(function()
+      for batch in log:tail_and_follow() do
+        batches = batches + 1
+        if batch.caught_up then break end
+      end
+    end)
+    local line = debug.getinfo(1, "l").currentline - 5
+    local ok, err = true, nil
+    while ok and coroutine.status(thread) ~= "dead" do ok, err = coroutine.resume(thread) end
+    client:close()
+    if helper.yields_anywhere then
+      assert.same({ true, 1 }, { ok, batches })
+    else
+      assert.matches(("driver_spec.lua:%d: eventlog: Lua 5.1 cannot wait inside a for loop " ..
+        "in a coroutine: call follower:next()"):format(line), err, 1, true)
+    end
+  end)
+end)
+
 describe("a scheduler that is not installed", function()
   for _, name in ipairs({ "cqueues", "copas", "luv" }) do
     it(name .. ": every connection says so", function()
@@ -280,7 +307,8 @@ describe("a scheduler that is not installed", function()
         assert.is_nil(result)
         assert.equal("unsupported", err.kind)
         assert.matches(name, err.message, 1, true)
-        assert.matches("not found", err.message, 1, true)
+        assert.matches("module '" .. name .. "' not found: install it for " .. _VERSION,
+          err.message, 1, true)
         assert.is_nil(err.message:find("\n", 1, true))
       end
       client:close()

@@ -15,7 +15,7 @@ local BUDGET = 0.003
 local function give_up(err)
   local line = tostring(err)
   if err.kind == "connection" then
-    line = line .. " (it needs a Redis there: redis-server starts one)"
+    line = line .. "; redis-server starts one"
   end
   error(setmetatable({}, { __tostring = function() return line end }), 0)
 end

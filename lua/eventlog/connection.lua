@@ -83,6 +83,16 @@ local function expect_within(self, seconds)
   self.stall_at = core.now() + seconds
 end
 
+--- Why it did not connect, and what to look at: if no server listens
+--- at the address, whether one was started.
+local function explained(why)
+  local text = why:lower()
+  if text:find("connection refused", 1, true) or text:find("no such file", 1, true) then
+    return why .. " (is Redis running there?)"
+  end
+  return why
+end
+
 --- Connects: until it is done, the caller's deadline passes (nil, TIMEOUT), or
 --- time is up. Waits may end early, so only the clock counts.
 local function connect(self, deadline)
@@ -94,7 +104,7 @@ local function connect(self, deadline)
     -- go.
     if self.aborted then return fail(self, "closed", "closed") end
     if done then return true end
-    if done == nil then return fail(self, kind, why) end
+    if done == nil then return fail(self, kind, explained(why)) end
     local now = core.now()
     if now >= stall_at then
       return fail(self, "connection", string.format("cannot connect within %g s",

@@ -269,10 +269,25 @@ function Follower:next(timeout)
   return finish(self, err)
 end
 
+--- next() for the generic `for`. PUC Lua 5.1 cannot yield inside it: there a wait
+--- that must yield raises, and the error says what to write instead.
+local take = Follower.next
+if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
+  function take(self)
+    local ok, batch, err = pcall(Follower.next, self)
+    if ok then return batch, err end
+    if tostring(batch):find("yield across metamethod", 1, true) then
+      misuse.raise(3, "Lua 5.1 cannot wait inside a for loop in a coroutine: " ..
+        "call follower:next() in a while loop")
+    end
+    error(batch, 0)
+  end
+end
+
 --- For the generic `for`: ends when the follower is closed or the host goes down,
 --- raises the error that ends it otherwise.
 function Follower:__call()
-  local batch, err = self:next()
+  local batch, err = take(self)
   if batch then return batch end
   if err.kind == "closed" or err.kind == "exiting" then return nil end
   error(err, 0)

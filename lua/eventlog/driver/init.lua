@@ -39,7 +39,12 @@ local function load(name)
   if driver:find("not enough memory", 1, true) then
     error("not enough memory", 0) -- it is there
   end
-  return nil, (driver:match("^[^\n]*"):gsub(":$", ""))
+  local why = driver:match("^[^\n]*"):gsub(":$", "")
+  local module = why:match("module '([^']*)' not found")
+  if module and not module:find("^eventlog%.") then
+    why = string.format("module '%s' not found: install it for %s", module, _VERSION)
+  end
+  return nil, why
 end
 
 --- A driver whose every connection fails: because the scheduler is not installed;
