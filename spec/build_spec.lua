@@ -160,7 +160,7 @@ describe("the build", function()
   end)
 
   it("makes a release's rockspec, of the scm one, with a repository's tag", function()
-    local dir = temporary_directory()
+    local dir = temporary_directory() .. "/made"
     sh("script/rock %s https://git.example.org/owner/eventlog.git", dir)
     local version = require "eventlog.core".VERSION
     local release = load_rockspec(dir .. "/eventlog-" .. version .. "-1.rockspec")

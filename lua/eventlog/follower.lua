@@ -271,9 +271,9 @@ end
 
 --- next() for the generic `for`. PUC Lua 5.1 cannot yield inside it: there a wait
 --- that must yield raises, and the error says what to write instead.
-local take = Follower.next
+local next_in_for = Follower.next
 if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
-  function take(self)
+  function next_in_for(self)
     local ok, batch, err = pcall(Follower.next, self)
     if ok then return batch, err end
     if tostring(batch):find("yield across metamethod", 1, true) then
@@ -287,7 +287,7 @@ end
 --- For the generic `for`: ends when the follower is closed or the host goes down,
 --- raises the error that ends it otherwise.
 function Follower:__call()
-  local batch, err = take(self)
+  local batch, err = next_in_for(self)
   if batch then return batch end
   if err.kind == "closed" or err.kind == "exiting" then return nil end
   error(err, 0)
