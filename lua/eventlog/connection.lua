@@ -318,6 +318,12 @@ function Connection:reply(deadline, least)
   end
 end
 
+--- The next reply's type, if that reply has come whole; nil: call reply().
+function Connection:reply_at_hand()
+  local kind = self.decoder:next()
+  if kind then return take(self, kind) end
+end
+
 --- Passes over the replies that come next and are statuses, as far as they are
 --- there, and at most so many. Returns how many.
 ---@param most integer

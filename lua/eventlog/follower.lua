@@ -149,6 +149,7 @@ end
 
 --- The next reply: its type; or nil, err.
 local function await(self, connection, limit)
+  if not self.pending then return connection:reply(limit) end
   while true do
     local at = exchange.nudge_at(self.pending)
     local sooner = at and (not limit or at < limit) and at or limit

@@ -1,6 +1,7 @@
 --- The stage in which a follower reads: what is there, then what comes; and
 --- behind each page a look at the log, for continuity.lua.
 
+local Error = require "eventlog.error"
 local continuity = require "eventlog.continuity"
 local core = require "eventlog.core"
 local exchange = require "eventlog.exchange"
@@ -129,7 +130,12 @@ local function take_state(self, pending, kind)
     local count, err = exchange.page(self, "range", 1)
     if not count then return nil, err end
     pending.there = count
-    return
+    kind = self.connection:reply_at_hand() -- as a rule: both come at once
+    if not kind then return end
+    exchange.arrived(self)
+    if kind == "error" then
+      return nil, Error.from_server(self.connection.decoder:value())
+    end
   end
   if kind ~= "integer" then
     return self.connection:reject("protocol", "the reply is not XLEN's")
