@@ -124,6 +124,7 @@ local function played(says)
     if piece == "timeout" or piece == "closed" then return nil, piece end
     return piece
   end
+  function stream.sleep() end
   function stream.close() stream.closed = true end
   return stream
 end
