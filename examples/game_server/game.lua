@@ -11,7 +11,7 @@ local host = ... -- url, spawn(f), now(), pid
 -- Seconds of a frame (1/60) that a follower may fill, of three.
 local BUDGET = 0.003
 
---- Ends the game with an error of eventlog's, as a line for whoever started it.
+--- Ends the game with an error of eventlog's, as a line for the one who started it.
 local function give_up(err)
   local line = tostring(err)
   if err.kind == "connection" then

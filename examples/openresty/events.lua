@@ -53,7 +53,7 @@ local function events(batch)
   return table.concat(text)
 end
 
---- Where a browser goes on; or from where a new one begins. Nil where what it
+--- The follower of a browser that goes on, or of a new one. Nil if what the browser
 --- says is no id.
 local function follow(last_id)
   if not last_id then return log:tail_n_and_follow(PAST) end
@@ -62,8 +62,8 @@ local function follow(last_id)
 end
 
 local function stream()
-  -- A browser that lost us sends the header; our page, where the browser has
-  -- given up, asks with the argument.
+  -- A browser that lost its connection sends the header; our page, if the browser
+  -- has given up, asks with the argument.
   local last_id = ngx.var.http_last_event_id or ngx.var.arg_after
   local follower = follow(last_id)
   if not follower then
@@ -82,7 +82,7 @@ local function stream()
   ngx.header.content_type = "text/event-stream"
   ngx.header.cache_control = "no-store"
   ngx.header.x_accel_buffering = "no"
-  -- An id without data is only kept: who has seen nothing yet misses nothing.
+  -- An id without data is only kept: a browser that has seen nothing yet misses nothing.
   local text = "retry: 1000\n" .. (last_id and "\n" or "id: 0-0\n\n")
   repeat
     if lost or batch and (batch.gap or batch.reset) then
