@@ -194,6 +194,29 @@ describe("where the server counts,", function()
       XDEL log 1-0 2-0 3-0 4-0
       add 5-0
       next 5-0 ]] },
+    { "an entry deleted unread is no gap behind an entry that came after it", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      XADD log 2-0 +; XADD log 3-0 +; XDEL log 3-0; XADD log 4-0 +; XDEL log 1-0
+      next 2-0 4-0
+      wait
+      XADD log 5-0 +; XADD log 6-0 +; XDEL log 6-0; XADD log 7-0 +; XTRIM log MAXLEN 2
+      next 5-0 7-0
+      wait
+      XADD log 8-0 +; XADD log 9-0 +; XADD log 10-0 +; XDEL log 9-0; XTRIM log MAXLEN 1
+      next 10-0 gap 7-0 10-0 some ]] },
+    { "entries deleted once they were handed out are no gap where the last id was set", [[
+      add 1-0 2-0 3-0
+      XTRIM log MAXLEN 2
+      XSETID log 4-0
+      follow after 3-0
+      next -
+      XDEL log 2-0 3-0
+      wait
+      add 5-0
+      next 5-0 ]] },
     { "an entry deleted unread is no gap while an older one is there", [[
       add 1-0 2-0
       follow all
@@ -241,6 +264,23 @@ describe("where the server counts,", function()
       wait
       XADD log 3-0 +; XADD log 4-0 +; XTRIM log MAXLEN 1
       next 4-0 gap 0-0 4-0 1 ]] },
+    { "a log that was emptied before the follower began is the same while idle", [[
+      add 1-0 2-0
+      XDEL log 1-0 2-0
+      follow all
+      next -
+      wait
+      idle
+      add 3-0
+      next 3-0 ]] },
+    { "the newest entries, deleted before the follower began, are not missed later", [[
+      add 1-0 2-0 3-0
+      XDEL log 2-0 3-0
+      follow all
+      next 1-0
+      wait
+      XADD log 4-0 +; XDEL log 1-0
+      next 4-0 ]] },
     { "a follower that begins on no log counts from there", [[
       follow all
       next -
@@ -386,6 +426,47 @@ describe("where the server counts,", function()
       DEL log; XADD log 1-0 +; XADD log 1-5 +; XADD log 2-0 +; XADD log 3-0 +
       idle
       next 1-0 1-5 2-0 3-0 reset rewound ]] },
+    { "made anew, with as many entries but for one deleted behind those read", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      DEL log; XADD log 6-0 +; XADD log 7-0 +; XDEL log 7-0
+      next 6-0 reset recreated ]] },
+    { "made anew, with as many entries but for one deleted before those read", [[
+      add 1-0 2-0
+      follow all
+      next 1-0 2-0
+      wait
+      DEL log; XADD log 6-0 +; XADD log 7-0 +; XADD log 8-0 +; XDEL log 6-0
+      next 7-0 8-0 reset recreated ]] },
+    { "a log without the entry handed out last, which was the newest", [[
+      add 1-0 2-0 3-0
+      XDEL log 3-0
+      follow all
+      next 1-0 2-0
+      wait
+      DEL log; XADD log 1-5 +; XADD log 1-6 +; XADD log 5-0 +
+      next 1-5 1-6 5-0 reset recreated ]] },
+    { "made anew up to the same id, and trimmed as far as it was", [[
+      add 1-0 2-0 3-0
+      XTRIM log MAXLEN 2
+      follow all
+      next 2-0 3-0
+      wait
+      DEL log
+      add 0-5 1-0 1-5 2-5 3-0
+      XTRIM log MAXLEN 2
+      idle
+      next 2-5 3-0 reset rewound ]] },
+    { "made anew up to the same id, with others before it that were deleted", [[
+      add 3-0
+      follow all
+      next 3-0
+      wait
+      DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +; XDEL log 1-0 2-0
+      idle
+      next 3-0 reset rewound ]] },
     { "made anew with more than there were, some of them older", [[
       add 1-0 2-0 3-0
       follow all

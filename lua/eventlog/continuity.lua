@@ -109,14 +109,27 @@ function M.refutes(state, claim)
   end
 end
 
+--- Whether XDEL has taken an entry behind a place since the last look, which did not
+--- come with the page: it is not in known.index.
+local function took_behind(known, place, batch, state)
+  local deleted, seen = state.deleted, known.seen
+  if not seen or compare(deleted, place) <= 0 or compare(deleted, seen.deleted) <= 0 then
+    return false
+  end
+  for _, entry in ipairs(batch) do
+    if entry.id == deleted then return false end
+  end
+  return true
+end
+
 --- The index of the page's last entry (of `after` where it has none): exactly, or
 --- nil; and at most.
 local function count_last(known, after, batch, more, state)
   local n, first = #batch, state.first
   local last = n > 0 and batch[n].id or after
   if not more and last == state.last then return state.added, state.added end
-  -- An entry behind it was deleted: that one is none of those up to it.
-  local deleted = compare(state.deleted, last) > 0 and 1 or 0
+  -- What was deleted behind it is none of those up to it.
+  local deleted = took_behind(known, last, batch, state) and 1 or 0
   if not first or compare(first, last) > 0 then
     -- All up to it are gone by now, and perhaps others.
     local most = state.removed - deleted
@@ -150,10 +163,14 @@ local function advance(known, after, batch, state, exact)
     new.claim, new.beginning = known.claim, known.beginning
     new.entry = known.entry and not (state.added and state.gone)
   else -- it may have been taken out between the page and the look
-    new.entry = first and compare(first, last) <= 0 and compare(state.deleted, last) < 0
+    new.entry = last == state.newest or
+      first and compare(first, last) <= 0 and compare(state.deleted, last) < 0
   end
   if exact then
     new.index, new.counted = exact, last
+  elseif state.added and last == state.newest then
+    -- What came behind it has been deleted, and is not to be missed any more.
+    new.index, new.counted = state.added, state.last
   elseif not state.added then
     new.recent = {}
     for _, id in ipairs(known.recent or {}) do new.recent[#new.recent + 1] = id end
@@ -204,7 +221,14 @@ local function is_another(known, after, batch, state, exact, most)
   if not seen then return false end
   if not (state.added and seen.added) then return is_another_by_ids(known, state) end
   local index = known.index or 0
-  if most < index + n then return true end -- numbers that were given out before
+  local came = n > 0 and took_behind(known, after, batch, state) and
+    compare(state.deleted, batch[n].id) < 0 and n + 1 or n -- at least
+  if most < index + came then return true end -- numbers that were given out before
+  if n == 0 and exact and exact ~= index and known.counted and
+    compare(state.deleted, known.counted) <= 0 and (first ~= seen.first or
+    state.length ~= index - seen.removed or state.deleted ~= seen.deleted) then
+    return true -- the last id is the same, and yet the log was given others
+  end
   if state.removed == seen.removed and (known.entry and state.gone or
     known.level and (exact and exact ~= index + n or
     seen.first and first ~= seen.first)) then
@@ -249,7 +273,9 @@ local function find_gap(known, after, batch, state, exact, most)
     return claim and compare(state.deleted, claim) < 0 and gap or nil
   end
   local index = known.index or 0
-  if most - n - index <= 0 then return nil end
+  local within = took_behind(known, batch[1].id, batch, state) and
+    compare(state.deleted, batch[n].id) < 0 and 1 or 0
+  if most - n - index - within <= 0 then return nil end
   if exact and known.counted and compare(state.deleted, known.counted) <= 0 then
     gap.missed = exact - n - index
   end
