@@ -109,7 +109,7 @@ end)
 describe("a link that goes silent", function()
   it("in the middle of an answer leaves it to nobody else", function()
     for after = 0, 20, 4 do
-      local log = new_log({ batch_size = 2 }, { timeout = 0.05 })
+      local log = new_log({ batch_size = 2 }, { timeout = 0.25 })
       for round, call in ipairs {
         function() return log:add { i = after } end,
         function() return log:add({ i = after }, { i = after }) end,

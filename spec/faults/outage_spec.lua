@@ -50,10 +50,10 @@ describe("a network that", function()
   end)
 
   it("is later than `timeout` leaves nobody else's answer behind", function()
-    local log = eventlog.new(new_client { timeout = 0.05 }, "log")
+    local log = eventlog.new(new_client { timeout = 0.25 }, "log")
     for i = 1, 5 do
       assert.equal(0, log:length())
-      proxy:delay { reply = 100 }
+      proxy:delay { reply = 500 }
       local ids, err = log:add { i = i }
       assert.is_nil(ids)
       assert.same({ "connection", "unknown" }, { err.kind, err.outcome })
