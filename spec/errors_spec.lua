@@ -162,23 +162,34 @@ describe("a peer", function()
   -- A reconnect_timeout within which no page that was cut off is asked for again.
   local ONCE = 1e-9
 
-  --- Each call, each on a connection of its own, against a peer that answers a
-  --- request so.
+  --- Each call, each on a connection of its own, or on two, against a peer that
+  --- answers each request so.
   local function against(tcp, closes)
-    local steps, cases = {}, {}
+    local cases, fakes = {}, {}
+    finally(function()
+      for _, fake in ipairs(fakes) do fake:stop() end
+    end)
+    local function start(says_what)
+      -- Whatever a request is, it begins with a "*".
+      local fake = peer.start({ awaits = "*", says = says_what, closes = closes },
+        { tcp = tcp })
+      fakes[#fakes + 1] = fake
+      return fake
+    end
     for _, case in ipairs(says) do
+      local once, several = start(case[1]), nil
       for _, call in ipairs(calls) do
+        local fake = once
         -- A batch has more replies than one.
-        local times = case[2] ~= "connection" and call[1] == "add of several" and 8 or 1
-        -- Whatever a request is, it begins with a "*".
-        steps[#steps + 1] = { awaits = "*", says = case[1]:rep(times), closes = closes }
-        cases[#cases + 1] = { case = case, call = call }
+        if case[2] ~= "connection" and call[1] == "add of several" then
+          several = several or start(case[1]:rep(8))
+          fake = several
+        end
+        cases[#cases + 1] = { case = case, call = call, fake = fake }
       end
     end
-    local fake = peer.start(steps, { tcp = tcp })
-    finally(function() fake:stop() end)
     for _, one in ipairs(cases) do
-      local case, call = one.case, one.call
+      local case, call, fake = one.case, one.call, one.fake
       local waits = case[2] == "connection" and not closes
       local client = eventlog.connect(waits and hasty { url = fake.url } or
         { url = fake.url, reconnect_timeout = ONCE })
