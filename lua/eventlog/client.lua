@@ -223,6 +223,7 @@ function Client:release(connection, log)
   self.in_use[connection] = nil
   self.time = core.now()
   local was_lost = connection:is_lost()
+  if connection:was_silent() then self.idle:clear() end
   if self.closed or not connection:is_clean() then
     connection:close()
   elseif self.driver.has_pool then

@@ -57,6 +57,7 @@ function M.new(transport, settings)
     answered = false, -- whether a reply has come since then
     aborted = false,
     lost = false,
+    stalled = false, -- whether it ended since nothing had moved for too long
     silence = 0, -- for how many seconds nothing had come or gone when it ended
     cut_off = false, -- whether the peer closed it while a reply was due
     failure = nil, -- why it ended
@@ -67,6 +68,7 @@ end
 local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
+    self.stalled = self.stall_at ~= nil and core.now() >= self.stall_at
     if self.asked_at and self.decoder:empty() then
       local moved = math.max(self.asked_at, self.transport:heard())
       self.silence = core.now() - moved
@@ -361,9 +363,17 @@ function Connection:is_lost()
 end
 
 --- Whether it came from a pool and turned out to be dead: the server had closed
---- it, and nobody had heard of that yet. Another one may do better.
+--- it, and nobody had heard of that yet. Another one may do better. So may a fresh
+--- one if this one was silent, but not what waits in a pool of the host's.
 function Connection:was_stale()
-  return self.reused and self.lost and not self.answered
+  return self.reused and self.lost and not self.answered and
+    not (self.stalled and self.transport.keep)
+end
+
+--- Whether it was silent for too long: then those that wait in the pool are no
+--- better.
+function Connection:was_silent()
+  return self.lost and self.stalled
 end
 
 --- Whether the peer closed it instead of an answer, or within one: as servers do

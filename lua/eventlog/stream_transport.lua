@@ -31,8 +31,8 @@ local M = {}
 ---@param slice number? seconds: where nobody can wake who waits in the stream,
 ---  receive() returns so often, for the caller to look around
 function M.new(stream, slice)
-  return setmetatable({ stream = stream, slice = slice, open = true, heard_at = 0 },
-    Transport)
+  return setmetatable({ stream = stream, slice = slice, open = true, heard_at = 0,
+    is_stuck = false }, Transport)
 end
 
 local function left(deadline)
@@ -63,10 +63,17 @@ local function lost(why)
   return nil, "connection", "connection lost: " .. tostring(why)
 end
 
-function Transport:send(request, _, give_up)
+--- A send that ran out of time has sent who knows how much: nothing can follow it,
+--- but what the server says is still read.
+function Transport:send(request, deadline, give_up, decoder)
   local bytes = request:bytes()
   if bytes == "" then return true, 0 end
+  if self.is_stuck then return decoder ~= nil and self:reply(decoder, deadline) end
   local ok, why = self.stream:send(bytes, left(give_up))
+  if why == "timeout" then
+    self.is_stuck = true
+    return false
+  end
   if not ok then return lost(why) end
   request:sent(#bytes)
   return true, 0

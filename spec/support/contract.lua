@@ -646,6 +646,37 @@ case("gives up on a server that takes nothing in", function(env)
   client:close()
 end)
 
+case("waits for a server that stalls once, however many connections are idle", function(env)
+  local client = connect(env, { timeout = 0.5, connect_timeout = 0.5 })
+  local log = env.eventlog.new(client, "once")
+  good(log:add({ n = 1 }))
+  for _, call in ipairs {
+    function() return log:length() end,
+    function() return log:tail() end,
+    function() return log:last_id() end,
+    function() return log:add({ large = ("x"):rep(16 * 1024 * 1024) }) end,
+    function()
+      local follower = log:tail_and_follow()
+      local batch, err = follower:next()
+      follower:close()
+      return batch, err
+    end,
+  } do
+    local idle = {}
+    for i = 1, 8 do idle[i] = good(client:acquire(log.name)) end
+    for i = 1, 8 do client:release(idle[i], log.name) end
+    env.signal("STOP")
+    local began = env.now()
+    local result, err = call()
+    local took = env.now() - began
+    env.signal("CONT")
+    bad("connection", result, err)
+    if took > 2.5 then fail("seconds waited for 0.5 s of silence", "2.5 at most", took) end
+    eventually(env, function() return log:length() ~= nil end)
+  end
+  client:close()
+end)
+
 case("replaces a pooled connection that the server closed, unseen", function(env)
   local client = connect(env)
   local log = env.eventlog.new(client, "pooled")

@@ -44,9 +44,9 @@ local function pool_name(settings)
 end
 
 --- Seconds as the milliseconds of a cosocket's timeout, of which 0 means the
---- default.
+--- default; up, so that a wait does not end just before its time.
 local function to_ms(seconds)
-  return math.min(math.max(1, seconds * 1000), LONGEST_MS)
+  return math.min(math.max(1, math.ceil(seconds * 1000)), LONGEST_MS)
 end
 
 local Stream = {}
