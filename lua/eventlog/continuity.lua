@@ -25,7 +25,8 @@ local core = require "eventlog.core"
 local compare = core.id_compare
 
 ---@class eventlog.Gap
----@field after string id of the last entry handed out before it
+---@field after string id of the last entry handed out before it, or of where the
+---  follower began
 ---@field before string id of the first one after it
 ---@field missed integer? how many entries are missing; nil: the server cannot tell
 
