@@ -281,6 +281,16 @@ describe("where the server counts,", function()
       wait
       XADD log 4-0 +; XDEL log 1-0
       next 4-0 ]] },
+    { "one deleted unread behind the newest leaves no count to a later gap", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      XADD log 2-0 +; XADD log 2-5 +; XDEL log 1-0 2-5
+      next 2-0
+      wait
+      XADD log 3-0 +; XADD log 4-0 +; XTRIM log MAXLEN 1
+      next 4-0 gap 2-0 4-0 some ]] },
     { "a follower that begins on no log counts from there", [[
       follow all
       next -

@@ -169,9 +169,6 @@ local function advance(known, after, batch, state, exact)
   end
   if exact then
     new.index, new.counted = exact, last
-  elseif state.added and last == state.newest then
-    -- What came behind it has been deleted, and is not to be missed any more.
-    new.index, new.counted = state.added, state.last
   elseif not state.added then
     new.recent = {}
     for _, id in ipairs(known.recent or {}) do new.recent[#new.recent + 1] = id end
@@ -183,7 +180,8 @@ local function advance(known, after, batch, state, exact)
     new.index = is_end and state.added or state.removed
     new.counted = is_end and state.last or nil
   else
-    new.index = (known.index or 0) + n
+    -- What came behind the newest one has been deleted, and is missed no more.
+    new.index = last == state.newest and state.added or (known.index or 0) + n
     -- What was trimmed unread, if anything, is not in it.
     local trimmed = not first or compare(first, after) > 0
     new.counted = not (n > 0 and trimmed) and known.counted or nil
