@@ -57,6 +57,7 @@ function M.new(target, level)
     events = settings.on_event and events.new(settings.on_event),
     -- Whether the first connection is yet to be waited for.
     waits_for_first = settings.retry_first_connection,
+    has_multi = false, -- whether a unit has met MULTI on the server (writer.lua)
     closed = false,
     down = false,
     next_attempt = 0, -- to reconnect while it is down, of core.now()
