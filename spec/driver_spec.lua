@@ -272,7 +272,9 @@ describe("a for loop in a coroutine that must wait", function()
       end
     end)
     local line = debug.getinfo(1, "l").currentline - 5
-    local ok, err = true, nil
+    server:signal("STOP") -- so that it must
+    local ok, err = coroutine.resume(thread)
+    server:signal("CONT")
     while ok and coroutine.status(thread) ~= "dead" do ok, err = coroutine.resume(thread) end
     client:close()
     if helper.yields_anywhere then
