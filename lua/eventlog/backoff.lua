@@ -8,6 +8,9 @@ local M = {}
 -- Seconds before the first retry, before jitter.
 M.FIRST = 0.05
 
+-- Seconds between attempts to connect, at most.
+M.LONGEST = 0.5
+
 --- A number from 0 to 1 that differs between processes, and needs no seed.
 ---@return number
 function M.jitter()

@@ -195,9 +195,6 @@ local function acquire(self, log)
   return nil, self.closed and closed_error() or err
 end
 
--- Seconds between attempts at the first connection, at most.
-local LONGEST_DELAY = 0.5
-
 --- A connection that is established, for one operation on a log. The first one is
 --- waited for if the option retry_first_connection says so.
 ---@param log string name
@@ -209,7 +206,7 @@ function Client:acquire(log)
   while not connection and Error.passes(err) and core.now() + delay <= give_up do
     self:tell("reconnecting", log, err.message)
     local pause, ok
-    pause, delay = backoff.step(delay, LONGEST_DELAY)
+    pause, delay = backoff.step(delay, backoff.LONGEST)
     ok, err = self:pause(pause)
     if not ok then return nil, err end
     connection, err = acquire(self, log)

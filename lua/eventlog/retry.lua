@@ -12,9 +12,6 @@ local page_size = require "eventlog.page_size"
 
 local M = {}
 
--- Seconds between attempts to reconnect, at most.
-local LONGEST_DELAY = 0.5
-
 --- The follower has got on: what is lost from now on is retried for as long as if
 --- it were the first time.
 function M.note_progress(self)
@@ -99,7 +96,7 @@ function M.plan(self, err)
   if not err.too_large then
     client:note_down()
     local pause
-    pause, retry.delay = backoff.step(retry.delay, LONGEST_DELAY)
+    pause, retry.delay = backoff.step(retry.delay, backoff.LONGEST)
     retry.at = now + pause
   end
   exchange.go_back(self)

@@ -53,9 +53,9 @@ return set]],
 M.MAX_FIELDS = 3900
 
 -- The id that the log generated last, "0-0" if there is no log; or nil, and the
--- error. XINFO STREAM would
--- tell, but copies the first and the last entry, however large. So a consumer
--- group is made at "$", which takes the id over, and is unmade: nobody sees it.
+-- error. XINFO STREAM would tell, but copies the first and the last entry, however
+-- large. So a consumer group is made at "$", which takes the id over, and is
+-- unmade: nobody sees it.
 local last_id = [=[
 local function last_id(log, group)
   local made = redis.pcall('XGROUP', 'CREATE', log, group, '$')
