@@ -1,7 +1,7 @@
 /* How fast a page's bytes are parsed: by hiredis's reader into redisReply, by
- * hiredis's reader with functions that make nothing, and by the decoder of
- * csrc/reply.c, walked by a cursor. No socket: the same bytes, in pieces as a
- * socket brings them.
+ * hiredis's reader with functions that make nothing, and by the decoder
+ * (csrc/codec/decoder.c), walked by a cursor. No socket: the same bytes, in
+ * pieces as a socket brings them.
  *
  *   parse [PAGES]    pages of 1000 entries of 4 fields of 16 bytes */
 #include "eventlog.h"

@@ -101,7 +101,7 @@ end
 local EXPECTED = "hello\t1\t" .. require "eventlog"._VERSION
 
 describe("the build", function()
-  local sources = words(sh("ls csrc/*.c"))
+  local sources = words(sh("find csrc/codec csrc/io csrc/binding -name '*.c'"))
   local modules = words(sh("find lua -name '*.lua'"))
 
   it("names each C source in CMakeLists.txt", function()
@@ -127,10 +127,10 @@ describe("the build", function()
   end)
 
   it("has the version in one place", function()
-    local version = read("csrc/eventlog.h"):match('#define EVL_VERSION "(.-)"')
+    local version = read("csrc/include/eventlog.h"):match('#define EVL_VERSION "(.-)"')
     assert.equal("eventlog " .. version, require "eventlog"._VERSION)
     -- A released version stands in the changelog, too: that is history.
-    assert.equal("./csrc/eventlog.h:1", sh("grep -rcwF --exclude-dir=.git " ..
+    assert.equal("./csrc/include/eventlog.h:1", sh("grep -rcwF --exclude-dir=.git " ..
       "--exclude-dir=build --exclude=CHANGELOG.md %s . | grep -v ':0$'", version))
   end)
 
@@ -151,7 +151,7 @@ describe("the build", function()
 
   it("lays a tree that works, anywhere: luarocks install of script/rock's rock", function()
     local dir = temporary_directory()
-    sh("cd %s && : >csrc/left.o && script/rock %s", copy_sources(dir), dir)
+    sh("cd %s && : >csrc/io/left.o && script/rock %s", copy_sources(dir), dir)
     sh("rm -r %s/src", dir)
     sh("cd / && %s install %s/eventlog-*-1.src.rock 2>&1", luarocks(dir, dir .. "/tree"), dir)
     assert.equal(EXPECTED, run_in(dir .. "/tree"))
@@ -271,7 +271,7 @@ describe("the build", function()
     local dir = temporary_directory()
     sh("git -C %s init -q 2>&1 && cp .gitignore %s", dir, dir)
     for _, path in ipairs { "build/5.4/lib/eventlog/core.so", "examples/game_server/build/x",
-      "eventlog/core.so", "csrc/id.o", "eventlog-0-1.src.rock" } do
+      "eventlog/core.so", "csrc/codec/id.o", "eventlog-0-1.src.rock" } do
       assert.equal(path, sh("git -C %s check-ignore %s", dir, path))
     end
   end)

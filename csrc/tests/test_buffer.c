@@ -1,6 +1,6 @@
 #include "test_support.h"
 
-#include "buffer.h"
+#include "codec/buffer.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -14,7 +14,7 @@
 #include <sys/time.h>
 
 #ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in connect.c */
+#define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in socket_open.c */
 #endif
 
 static int would_block(int error) {
