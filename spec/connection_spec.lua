@@ -1,7 +1,7 @@
 --- How long a connection waits for a server that says nothing: by a clock and a
 --- transport of our own.
 
-local Connection = require "eventlog.connection"
+local Connection = require "eventlog.session.connection"
 local core = require "eventlog.core"
 
 describe("a connection whose server", function()

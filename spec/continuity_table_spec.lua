@@ -11,11 +11,11 @@
 ---   anything else            Redis commands, carried out as one; `log` is the log, and
 ---                            + stands for fields
 
-local continuity = require "eventlog.continuity"
+local continuity = require "eventlog.follow.continuity"
 local eventlog = require "eventlog"
-local log_state = require "eventlog.log_state"
+local log_state = require "eventlog.command.log_state"
 local redis = require "spec.support.redis"
-local scripts = require "eventlog.scripts"
+local scripts = require "eventlog.command.scripts"
 
 local server, counting
 

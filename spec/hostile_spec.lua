@@ -9,7 +9,7 @@
 local eventlog = require "eventlog"
 local played = require "spec.support.played"
 local redis = require "spec.support.redis"
-local scripts = require "eventlog.scripts"
+local scripts = require "eventlog.command.scripts"
 
 local bulk, array, entry = played.bulk, played.array, played.entry
 

@@ -1,10 +1,10 @@
 --- Adds that land once, however often they are sent, and adds under a condition.
 
-local Tokens = require "eventlog.tokens"
+local Tokens = require "eventlog.log.tokens"
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
-local side_key = require "eventlog.side_key"
+local side_key = require "eventlog.log.side_key"
 local redis = require "spec.support.redis"
 
 local server

@@ -1,4 +1,4 @@
-local Pool = require "eventlog.pool"
+local Pool = require "eventlog.topology.pool"
 
 --- A pool of so many for so long, and the list of what it dropped.
 local function new_pool(most, seconds)

@@ -188,8 +188,8 @@ describe("regression", function()
     local follower = log:tail_and_follow()
     assert.equal(2, #assert(follower:next(20)))
     follower:next(0) -- it waits
-    local continuity = require "eventlog.continuity"
-    local log_state = require "eventlog.log_state"
+    local continuity = require "eventlog.follow.continuity"
+    local log_state = require "eventlog.command.log_state"
     -- What the look says once 3 is trimmed away and 4 has come.
     local known = continuity.copy(follower.known)
     local verdict = continuity.judge(known, "2-0", { { id = "3-0" } }, false,
@@ -204,8 +204,8 @@ describe("regression", function()
   -- Since issue 9 what may have been trimmed before a log's first entry is a gap: only
   -- a follower that claims nothing of what was there misses nothing.
   it("12: before Redis 7 the first entry of a log is no gap to who begins there", function()
-    local continuity = require "eventlog.continuity"
-    local log_state = require "eventlog.log_state"
+    local continuity = require "eventlog.follow.continuity"
+    local log_state = require "eventlog.command.log_state"
     local state = log_state.parse { "1-0", "1-0", "1-0", "1", "", "", "1", "" }
     local known = { beginning = true }
     assert.is_nil(continuity.judge(known, "0-0", { { id = "1-0" } }, false, state).gap)

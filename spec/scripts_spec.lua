@@ -1,6 +1,6 @@
 local redis = require "spec.support.redis"
-local scripts = require "eventlog.scripts"
-local once_script = require "eventlog.once_script"
+local scripts = require "eventlog.command.scripts"
+local once_script = require "eventlog.command.once_script"
 
 describe("a script", function()
   local server

@@ -1,7 +1,7 @@
 --- What errors are made of Redis's own words: the texts of Redis 5, 6 and 7, as
 --- they come from a command, from a script and from EXEC.
 
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 local eventlog = require "eventlog"
 local played = require "spec.support.played"
 local redis = require "spec.support.redis"

@@ -3,7 +3,7 @@
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
 local redis = require "spec.support.redis"
-local side_key = require "eventlog.side_key"
+local side_key = require "eventlog.log.side_key"
 
 local NAMES = {
   "x", "{x}", "{{x}", "{{x}}", "{x}:eventlog", "{{x}:eventlog}", "{x}:eventlog:{x}",

@@ -6,7 +6,7 @@ local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
 local redis = require "spec.support.redis"
 local scheduler = require "spec.support.scheduler"
-local stream_transport = require "eventlog.stream_transport"
+local byte_transport = require "eventlog.transport.byte_transport"
 
 local names = 0
 
@@ -25,7 +25,7 @@ end
 local function stream_client(settings, open)
   local client = eventlog.connect(settings)
   client.driver = {
-    open = function() return stream_transport.new(open()) end,
+    open = function() return byte_transport.new(open()) end,
     slice = 0.02, -- seconds between two looks whether it was closed
   }
   return client

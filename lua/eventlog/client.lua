@@ -4,15 +4,15 @@
 --- half-read connection along to the garbage collector, and never into the pool.
 
 local core = require "eventlog.core"
-local Connection = require "eventlog.connection"
-local Error = require "eventlog.error"
-local Pool = require "eventlog.pool"
-local Tokens = require "eventlog.tokens"
-local backoff = require "eventlog.backoff"
+local Connection = require "eventlog.session.connection"
+local Error = require "eventlog.base.error"
+local Pool = require "eventlog.topology.pool"
+local Tokens = require "eventlog.log.tokens"
+local backoff = require "eventlog.base.backoff"
 local driver = require "eventlog.driver"
-local events = require "eventlog.events"
-local misuse = require "eventlog.misuse"
-local options = require "eventlog.options"
+local events = require "eventlog.base.events"
+local misuse = require "eventlog.base.misuse"
+local options = require "eventlog.base.options"
 
 ---@class eventlog.Client
 local Client = {}

@@ -4,7 +4,7 @@
 local core = require "eventlog.core"
 local Client = require "eventlog.client"
 local Log = require "eventlog.log"
-local misuse = require "eventlog.misuse"
+local misuse = require "eventlog.base.misuse"
 
 local M = { _VERSION = "eventlog " .. core.VERSION }
 

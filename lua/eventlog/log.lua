@@ -2,15 +2,15 @@
 --- until it is asked to; misuse raises, what can happen returns nil, err.
 
 local core = require "eventlog.core"
-local Follower = require "eventlog.follower"
-local Reader = require "eventlog.reader"
-local Writer = require "eventlog.writer"
-local misuse = require "eventlog.misuse"
-local once_writer = require "eventlog.once_writer"
-local options = require "eventlog.options"
-local page_size = require "eventlog.page_size"
-local scripts = require "eventlog.scripts"
-local side_key = require "eventlog.side_key"
+local Follower = require "eventlog.follow.follower"
+local Reader = require "eventlog.log.reader"
+local Writer = require "eventlog.log.writer"
+local misuse = require "eventlog.base.misuse"
+local script_writer = require "eventlog.log.script_writer"
+local options = require "eventlog.base.options"
+local page_size = require "eventlog.command.page_size"
+local scripts = require "eventlog.command.scripts"
+local side_key = require "eventlog.log.side_key"
 
 ---@class eventlog.Log
 ---@field name string the Redis key
@@ -57,7 +57,7 @@ function M.new(client, name, log_options, level)
     client = client,
     settings = settings,
     page_size = settings.batch_size, -- of a read; less where that was too large
-    writer = settings.idempotent and once_writer.new(client, name, settings) or
+    writer = settings.idempotent and script_writer.new(client, name, settings) or
       Writer.new(client, name, settings),
   }, Log)
 end
@@ -109,7 +109,7 @@ function Log:add_if(last_id, ...)
   check_self(self, "add_if")
   last_id = options.id(last_id, 2, "last_id")
   self.conditional = self.conditional or
-    once_writer.new(self.client, self.name, self.settings)
+    script_writer.new(self.client, self.name, self.settings)
   local ids, err = self.conditional:add({ ... }, select("#", ...), 2, last_id)
   return ids, err
 end

@@ -2,7 +2,7 @@
 --- reply, brings the right result or an error, and never a wrong one.
 
 local eventlog = require "eventlog"
-local side_key = require "eventlog.side_key"
+local side_key = require "eventlog.log.side_key"
 local sweeps = require "spec.faults.sweep"
 
 local TOKENS = side_key.of("log")

@@ -1,11 +1,11 @@
 --- Servers that say no before they have read a request, and peers that speak before
 --- they read on, or without end.
 
-local Connection = require "eventlog.connection"
+local Connection = require "eventlog.session.connection"
 local core = require "eventlog.core"
 local driver = require "eventlog.driver"
 local eventlog = require "eventlog"
-local options = require "eventlog.options"
+local options = require "eventlog.base.options"
 local peers = require "spec.support.peer"
 local redis = require "spec.support.redis"
 

@@ -4,7 +4,7 @@
 --- Every byte is cut on Lua 5.4 and on LuaJIT; on the others the first ones, and
 --- then every 7th: what differs between them is no part of the protocol.
 
-local backoff = require "eventlog.backoff"
+local backoff = require "eventlog.base.backoff"
 local proxies = require "spec.faults.proxy"
 local redis = require "spec.support.redis"
 

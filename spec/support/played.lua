@@ -3,7 +3,7 @@
 
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
-local stream_transport = require "eventlog.stream_transport"
+local byte_transport = require "eventlog.transport.byte_transport"
 
 local M = {}
 
@@ -75,7 +75,7 @@ function M.client(settings, ...)
         pieces = plays[math.min(#streams + 1, #plays)],
       }, Stream)
       streams[#streams + 1] = stream
-      return stream_transport.new(stream)
+      return byte_transport.new(stream)
     end,
   }
   return client, streams

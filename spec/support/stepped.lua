@@ -5,7 +5,7 @@
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local played = require "spec.support.played"
-local stream_transport = require "eventlog.stream_transport"
+local byte_transport = require "eventlog.transport.byte_transport"
 
 local M = {}
 
@@ -108,7 +108,7 @@ function M.client(server, options)
       function stream.receive()
         return table.remove(stream.sent, 1)
       end
-      return stream_transport.new(stream)
+      return byte_transport.new(stream)
     end,
   }
   return client, function()

@@ -2,7 +2,7 @@
 --- its hook (Ctrl-C) before the transport waits again. Nobody else has work to do
 --- meanwhile, so that it may spin.
 
-local fd_transport = require "eventlog.fd_transport"
+local fd_transport = require "eventlog.transport.fd_transport"
 
 local M = {}
 

@@ -8,8 +8,8 @@
 
 local copas = require "copas"
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local fd_transport = require "eventlog.fd_transport"
+local Error = require "eventlog.base.error"
+local fd_transport = require "eventlog.transport.fd_transport"
 local socket = require "socket"
 
 local M = {}

@@ -3,7 +3,7 @@
 --- its loop runs.
 
 local cqueues = require "cqueues"
-local fd_transport = require "eventlog.fd_transport"
+local fd_transport = require "eventlog.transport.fd_transport"
 
 local M = {}
 

@@ -7,7 +7,7 @@
 ---              it looks around so often
 ---   interrupted() -> why, or nil: whether what waits is to end by itself
 
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 require "eventlog.driver.blocking" -- these two are small: they are loaded at
 local wait = require "eventlog.driver.wait" -- once, as long as that can be done
 

@@ -6,7 +6,7 @@
 --- first coroutine that uses a log were the one to load luv, it would never wake.
 --- So a thread that runs nothing else loads it.
 
-local fd_transport = require "eventlog.fd_transport"
+local fd_transport = require "eventlog.transport.fd_transport"
 
 -- Under this name the thread is never collected: luv holds a bare pointer to it.
 local LOADER = "eventlog.driver.luv.loader"

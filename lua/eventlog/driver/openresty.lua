@@ -8,10 +8,10 @@
 local ngx = _G.ngx
 if not ngx then error("this is no OpenResty", 0) end
 
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 local core = require "eventlog.core"
 local semaphore = require "ngx.semaphore"
-local stream_transport = require "eventlog.stream_transport"
+local byte_transport = require "eventlog.transport.byte_transport"
 
 local M = {}
 
@@ -159,7 +159,7 @@ function M.open(settings)
       "nginx has no cosockets in the phase %s: call this from " ..
       "ngx.timer.at(0, function() ... end)", ngx.get_phase()))
   end
-  return stream_transport.new(setmetatable(
+  return byte_transport.new(setmetatable(
     { settings = settings, socket = socket, early = {} }, Stream), M.slice)
 end
 

@@ -1,6 +1,6 @@
 --- Waits with the host's own function: wait(fd, mode, timeout) -> ready.
 
-local fd_transport = require "eventlog.fd_transport"
+local fd_transport = require "eventlog.transport.fd_transport"
 
 local M = {}
 

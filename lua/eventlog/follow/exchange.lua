@@ -2,11 +2,11 @@
 --- telling what became of the log. self is the follower.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local continuity = require "eventlog.continuity"
-local log_state = require "eventlog.log_state"
-local reading_script = require "eventlog.reading_script"
-local scripts = require "eventlog.scripts"
+local Error = require "eventlog.base.error"
+local continuity = require "eventlog.follow.continuity"
+local log_state = require "eventlog.command.log_state"
+local reading_script = require "eventlog.command.reading_script"
+local scripts = require "eventlog.command.scripts"
 
 local M = {}
 

@@ -1,13 +1,13 @@
 --- One operation on a log that only reads, or deletes it, over one connection:
 --- sends commands and takes their replies. pages.lua reads the entries.
 
-local Error = require "eventlog.error"
-local log_state = require "eventlog.log_state"
-local page_size = require "eventlog.page_size"
-local pages = require "eventlog.pages"
-local reading_script = require "eventlog.reading_script"
-local scripts = require "eventlog.scripts"
-local xinfo = require "eventlog.xinfo"
+local Error = require "eventlog.base.error"
+local log_state = require "eventlog.command.log_state"
+local page_size = require "eventlog.command.page_size"
+local pages = require "eventlog.log.pages"
+local reading_script = require "eventlog.command.reading_script"
+local scripts = require "eventlog.command.scripts"
+local xinfo = require "eventlog.command.xinfo"
 
 local Reader = {}
 Reader.__index = Reader

@@ -1,7 +1,7 @@
 --- Moves a connection's bytes over a socket of its own, whose descriptor
 --- somebody waits on: poll(), or the host's scheduler.
 ---
---- A transport is one of two kinds; stream_transport.lua is the other. Both
+--- A transport is one of two kinds; byte_transport.lua is the other. Both
 --- have these methods, and what uses them knows neither. Deadlines are times of
 --- core.now(). `false` means: not by that deadline; the call can be repeated,
 --- and goes on where it was. give_up is when the peer has been silent for too
@@ -25,7 +25,7 @@
 ---   transport:shutdown()  wakes whoever waits in one of these
 ---   transport:close()     idempotent
 
-local Connector = require "eventlog.connector"
+local Connector = require "eventlog.transport.connector"
 local core = require "eventlog.core"
 
 local Transport = {}

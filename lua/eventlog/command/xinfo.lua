@@ -7,7 +7,7 @@
 --- that one, it goes over to the next, and remembers that.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 
 ---@class eventlog.PlainState the part of eventlog.State that is told so
 ---@field last string id that no entry of then is beyond: as a rule the one that

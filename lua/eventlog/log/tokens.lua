@@ -3,7 +3,7 @@
 --- time; each add takes a slot, and the slot's next number.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 
 local Tokens = {}
 Tokens.__index = Tokens

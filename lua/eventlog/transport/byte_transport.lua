@@ -23,7 +23,7 @@ local core = require "eventlog.core"
 
 local Transport = {}
 Transport.__index = Transport
-Transport.__name = "eventlog.StreamTransport"
+Transport.__name = "eventlog.ByteTransport"
 
 local M = {}
 

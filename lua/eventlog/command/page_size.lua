@@ -2,7 +2,7 @@
 --- server, which closes the connection over a reply beyond its
 --- client-output-buffer-limit or maxmemory-clients; or for max_reply.
 
-local Error = require "eventlog.error"
+local Error = require "eventlog.base.error"
 
 local M = {}
 

@@ -5,10 +5,10 @@
 --- same request, is none. self is the follower.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local backoff = require "eventlog.backoff"
-local exchange = require "eventlog.exchange"
-local page_size = require "eventlog.page_size"
+local Error = require "eventlog.base.error"
+local backoff = require "eventlog.base.backoff"
+local exchange = require "eventlog.follow.exchange"
+local page_size = require "eventlog.command.page_size"
 
 local M = {}
 

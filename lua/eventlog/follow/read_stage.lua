@@ -1,11 +1,11 @@
 --- The stage in which a follower reads: what is there, then what comes; and
 --- behind each page a look at the log, for continuity.lua.
 
-local Error = require "eventlog.error"
-local continuity = require "eventlog.continuity"
+local Error = require "eventlog.base.error"
+local continuity = require "eventlog.follow.continuity"
 local core = require "eventlog.core"
-local exchange = require "eventlog.exchange"
-local retry = require "eventlog.retry"
+local exchange = require "eventlog.follow.exchange"
+local retry = require "eventlog.follow.retry"
 
 local M = {}
 

@@ -9,15 +9,15 @@
 --- What it asks for is said in stages.lua.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local exchange = require "eventlog.exchange"
-local inside = require "eventlog.inside"
-local misuse = require "eventlog.misuse"
-local options = require "eventlog.options"
-local read_stage = require "eventlog.read_stage"
-local reading_script = require "eventlog.reading_script"
-local retry = require "eventlog.retry"
-local stages = require "eventlog.stages"
+local Error = require "eventlog.base.error"
+local exchange = require "eventlog.follow.exchange"
+local inside = require "eventlog.base.inside"
+local misuse = require "eventlog.base.misuse"
+local options = require "eventlog.base.options"
+local read_stage = require "eventlog.follow.read_stage"
+local reading_script = require "eventlog.command.reading_script"
+local retry = require "eventlog.follow.retry"
+local stages = require "eventlog.follow.stages"
 
 ---@class eventlog.Batch: eventlog.Entry[]
 ---@field caught_up boolean? true where it reached the log's end when it was read

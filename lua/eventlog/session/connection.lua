@@ -3,8 +3,8 @@
 --- repeated after "timeout" and goes on where it was, so that next(0) can poll.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local secrets = require "eventlog.secrets"
+local Error = require "eventlog.base.error"
+local secrets = require "eventlog.base.secrets"
 
 local Connection = {}
 Connection.__index = Connection

@@ -3,17 +3,17 @@
 --- server twice as much as writer.lua.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local backoff = require "eventlog.backoff"
-local once_script = require "eventlog.once_script"
-local scripts = require "eventlog.scripts"
-local side_key = require "eventlog.side_key"
+local Error = require "eventlog.base.error"
+local backoff = require "eventlog.base.backoff"
+local once_script = require "eventlog.command.once_script"
+local scripts = require "eventlog.command.scripts"
+local side_key = require "eventlog.log.side_key"
 
 local failed = Error.failed_add
 
 local Writer = {}
 Writer.__index = Writer
-Writer.__name = "eventlog.OnceWriter"
+Writer.__name = "eventlog.ScriptWriter"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- What goes wrong for a correct program: the `err` of `nil, err`.
 
-local misuse = require "eventlog.misuse"
+local misuse = require "eventlog.base.misuse"
 
 ---@alias eventlog.ErrorKind "connection"|"timeout"|"closed"|"exiting"|"server"|
 ---  "protocol"|"gap"|"conflict"|"unsupported"

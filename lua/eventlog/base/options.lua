@@ -3,9 +3,9 @@
 --- checks.lua.
 
 local core = require "eventlog.core"
-local checks = require "eventlog.checks"
-local misuse = require "eventlog.misuse"
-local secrets = require "eventlog.secrets"
+local checks = require "eventlog.base.checks"
+local misuse = require "eventlog.base.misuse"
+local secrets = require "eventlog.base.secrets"
 
 local M = {}
 

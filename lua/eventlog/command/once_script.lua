@@ -25,7 +25,7 @@
 --- ms, or 0; max_length, or 0; for each entry how many names and values it has,
 --- then these.
 
-local scripts = require "eventlog.scripts"
+local scripts = require "eventlog.command.scripts"
 
 return {
   sha = "dfe393f93d75da37c2c1c46be5b267640dc67fbe",

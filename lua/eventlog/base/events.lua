@@ -8,7 +8,7 @@
 --- event. What is in the queue then is delivered with the next event.
 
 local core = require "eventlog.core"
-local inside = require "eventlog.inside"
+local inside = require "eventlog.base.inside"
 
 -- An event that on_event brought about is one deeper than the event it was
 -- called for. Deeper ones than this are not told of: on a client with a pool_size

@@ -13,9 +13,9 @@
 --- with next_stage set where the stage is done; or nil, err.
 --- self is the follower.
 
-local continuity = require "eventlog.continuity"
+local continuity = require "eventlog.follow.continuity"
 local core = require "eventlog.core"
-local exchange = require "eventlog.exchange"
+local exchange = require "eventlog.follow.exchange"
 
 local M = {}
 

@@ -14,8 +14,8 @@
 --- holds back all that is behind it, and the connection is closed.
 
 local core = require "eventlog.core"
-local Error = require "eventlog.error"
-local scripts = require "eventlog.scripts"
+local Error = require "eventlog.base.error"
+local scripts = require "eventlog.command.scripts"
 
 local failed = Error.failed_add
 
