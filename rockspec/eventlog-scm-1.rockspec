@@ -58,6 +58,7 @@ build = {
     ["eventlog.base.misuse"] = "lua/eventlog/base/misuse.lua",
     ["eventlog.base.options"] = "lua/eventlog/base/options.lua",
     ["eventlog.base.secrets"] = "lua/eventlog/base/secrets.lua",
+    ["eventlog.base.system"] = "lua/eventlog/base/system.lua",
     ["eventlog.client"] = "lua/eventlog/client.lua",
     ["eventlog.command.log_state"] = "lua/eventlog/command/log_state.lua",
     ["eventlog.command.once_script"] = "lua/eventlog/command/once_script.lua",

@@ -3,17 +3,18 @@
 
 local Connection = require "eventlog.session.connection"
 local core = require "eventlog.core"
+local system = require "eventlog.base.system"
 
 describe("a connection whose server", function()
   local now, real_now = 0, nil
 
   before_each(function()
-    now, real_now = 0, core.now
-    core.now = function() return now end -- luacheck: ignore
+    now, real_now = 0, system.now
+    system.now = function() return now end
   end)
 
   after_each(function()
-    core.now = real_now -- luacheck: ignore
+    system.now = real_now
   end)
 
   --- A connection over a transport that plays these steps: after how many seconds

@@ -13,6 +13,7 @@ local driver = require "eventlog.driver"
 local events = require "eventlog.base.events"
 local misuse = require "eventlog.base.misuse"
 local options = require "eventlog.base.options"
+local system = require "eventlog.base.system"
 
 ---@class eventlog.Client
 local Client = {}
@@ -52,7 +53,7 @@ function M.new(target, level)
     in_use = weak_set(), -- connections
     followers = weak_set(),
     requests = Pool.new(most, seconds, forget), -- empty ones
-    time = core.now(), -- when a connection was released last
+    time = system.now(), -- when a connection was released last
     tokens = Tokens.new(),
     events = settings.on_event and events.new(settings.on_event),
     -- Whether the first connection is yet to be waited for.
@@ -60,7 +61,7 @@ function M.new(target, level)
     has_multi = false, -- whether a unit has met MULTI on the server (writer.lua)
     closed = false,
     down = false,
-    next_attempt = 0, -- to reconnect while it is down, of core.now()
+    next_attempt = 0, -- to reconnect while it is down, of system.now()
   }, Client)
 end
 
@@ -91,7 +92,7 @@ end
 --- Whether a follower may try to reconnect now: always when the server is up,
 --- else as often as all followers together may.
 function Client:may_reconnect()
-  local now = core.now()
+  local now = system.now()
   if not self.down then return true end
   if now < self.next_attempt then return false end
   self.next_attempt = now + 1 / ATTEMPTS
@@ -114,7 +115,7 @@ end
 --- The next usable connection of the pool, or nil. Drops what has died, and
 --- what a parent process opened.
 local function take_idle(self)
-  local idle, now = self.idle, core.now()
+  local idle, now = self.idle, system.now()
   local connection = idle:take(now)
   while connection do
     if connection:is_alive() then
@@ -151,7 +152,7 @@ end
 --- Establishes a connection that was checked out, and tells of it.
 ---@param connection table
 ---@param log string? name
----@param deadline number? of core.now()
+---@param deadline number? of system.now()
 ---@return true|nil ok
 ---@return eventlog.Error? err
 function Client:establish(connection, log, deadline)
@@ -201,9 +202,9 @@ end
 function Client:acquire(log)
   local connection, err = acquire(self, log)
   if connection or not self.waits_for_first then return connection, err end
-  local give_up = core.now() + self.settings.reconnect_timeout
+  local give_up = system.now() + self.settings.reconnect_timeout
   local delay = backoff.FIRST
-  while not connection and Error.passes(err) and core.now() + delay <= give_up do
+  while not connection and Error.passes(err) and system.now() + delay <= give_up do
     self:tell("reconnecting", log, err.message)
     local pause, ok
     pause, delay = backoff.step(delay, backoff.LONGEST)
@@ -219,7 +220,7 @@ end
 ---@param log string? name
 function Client:release(connection, log)
   self.in_use[connection] = nil
-  self.time = core.now()
+  self.time = system.now()
   local was_lost = connection:is_lost()
   if connection:was_silent() then self.idle:clear() end
   if self.closed or not connection:is_clean() then
@@ -243,7 +244,7 @@ function Client:pause(seconds)
   if why then return nil, Error.new("exiting", why) end
   local transport, err = self.driver.open(self.settings)
   if not transport then return nil, err end
-  local time = core.now() + seconds
+  local time = system.now() + seconds
   local ok
   ok, err = Connection.new(transport, self.settings):sleep_until(time)
   transport:close()

@@ -11,6 +11,7 @@ local options = require "eventlog.base.options"
 local page_size = require "eventlog.command.page_size"
 local scripts = require "eventlog.command.scripts"
 local side_key = require "eventlog.log.side_key"
+local system = require "eventlog.base.system"
 
 ---@class eventlog.Log
 ---@field name string the Redis key
@@ -123,7 +124,7 @@ local function call(self, changes, method, ...)
   local size, alone = self.page_size, false
   -- A connection that pages were too large for is not taken for a dead one.
   local stale = size < self.settings.batch_size
-  local give_up = core.now() + client.settings.reconnect_timeout
+  local give_up = system.now() + client.settings.reconnect_timeout
   local again, reader, result, err
   repeat
     local connection
@@ -136,7 +137,7 @@ local function call(self, changes, method, ...)
       not (changes and request:size() == 0)
     stale = stale or again
     if err and not again then
-      local fewer = core.now() < give_up and reader:fewer(err)
+      local fewer = system.now() < give_up and reader:fewer(err)
       if fewer then
         again, size, alone = true, fewer, fewer == 1
       else

@@ -10,6 +10,7 @@ local copas = require "copas"
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local fd_transport = require "eventlog.transport.fd_transport"
+local system = require "eventlog.base.system"
 local socket = require "socket"
 
 local M = {}
@@ -71,7 +72,7 @@ local clock = { deadlines = {} } -- of waiters
 function clock.arm(deadline)
   if clock.armed and clock.armed <= deadline then return end
   clock.armed = deadline
-  clock.timer:set(math.max(deadline - core.now(), 0))
+  clock.timer:set(math.max(deadline - system.now(), 0))
 end
 
 --- What the clock's coroutine does.
@@ -80,7 +81,7 @@ function clock.run()
     suspend(new_waiter(clock.timer:fd()), "r")
     clock.armed = nil
     clock.timer:set(nil)
-    local now, soonest = core.now(), math.huge
+    local now, soonest = system.now(), math.huge
     for waiter, deadline in pairs(clock.deadlines) do
       if deadline <= now then
         waiter.over = true
@@ -97,18 +98,18 @@ end
 --- Makes the timer. Returns true, or nil, err.
 function clock.prepare()
   -- A child that was forked would set its parent's timer.
-  if clock.pid == core.pid() then return true end
+  if clock.pid == system.pid() then return true end
   local timer, kind, why = core.timer()
   if timer and timer:fd() >= TOO_LARGE then
     timer, kind, why = nil, "unsupported", "too many open files for select()"
   end
   if not timer then return nil, Error.new(kind, "copas without timers: " .. why) end
-  clock.timer, clock.pid, clock.armed, clock.running = timer, core.pid(), nil, false
+  clock.timer, clock.pid, clock.armed, clock.running = timer, system.pid(), nil, false
   return true
 end
 
 function clock.suspend(waiter, mode, timeout)
-  local deadline = core.now() + timeout
+  local deadline = system.now() + timeout
   clock.deadlines[waiter] = deadline
   clock.arm(deadline)
   if not clock.running then

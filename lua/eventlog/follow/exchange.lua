@@ -7,6 +7,7 @@ local continuity = require "eventlog.follow.continuity"
 local log_state = require "eventlog.command.log_state"
 local reading_script = require "eventlog.command.reading_script"
 local scripts = require "eventlog.command.scripts"
+local system = require "eventlog.base.system"
 
 local M = {}
 
@@ -18,7 +19,7 @@ local LONGEST_SILENCE, LONGEST_WAIT = 9, 14
 --- first of what is due is answered.
 local function patience(self)
   local till, timeout = self.due[1].till, self.client.settings.timeout
-  local block = till and math.max(0, till - core.now()) or 0
+  local block = till and math.max(0, till - system.now()) or 0
   return math.min(timeout, LONGEST_SILENCE, LONGEST_WAIT - block) - timeout + block
 end
 

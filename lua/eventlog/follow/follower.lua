@@ -18,6 +18,7 @@ local read_stage = require "eventlog.follow.read_stage"
 local reading_script = require "eventlog.command.reading_script"
 local retry = require "eventlog.follow.retry"
 local stages = require "eventlog.follow.stages"
+local system = require "eventlog.base.system"
 
 ---@class eventlog.Batch: eventlog.Entry[]
 ---@field caught_up boolean? true where it reached the log's end when it was read
@@ -136,7 +137,7 @@ end
 local function slice_end(self, deadline)
   local slice = self.client.driver.slice
   if not slice then return deadline end
-  local limit = core.now() + slice
+  local limit = system.now() + slice
   return deadline and deadline < limit and deadline or limit
 end
 
@@ -226,13 +227,13 @@ end
 local function arrive(self)
   local left_at = self.left_at
   self.left_at = nil
-  local away = left_at and core.now() - left_at or 0
+  local away = left_at and system.now() - left_at or 0
   self.away = math.max(away, 0.9 * self.away) -- lately, at most
 end
 
 --- It leaves: what it is to find when it is back is asked for now.
 local function leave(self)
-  self.left_at = core.now()
+  self.left_at = system.now()
   local connection = self.connection
   if self.ended or not connection or not connection:is_established() then return end
   if not self.stage then exchange.ask(self, self.next_stage) end
@@ -252,7 +253,7 @@ function Follower:next(timeout)
   enter(self)
   self.polls = timeout == 0
   if self.polls then arrive(self) end
-  local batch, err = advance(self, timeout and core.now() + timeout)
+  local batch, err = advance(self, timeout and system.now() + timeout)
   if batch then
     retry.note_progress(self)
     local last = batch[#batch]

@@ -3,9 +3,9 @@
 
 local Error = require "eventlog.base.error"
 local continuity = require "eventlog.follow.continuity"
-local core = require "eventlog.core"
 local exchange = require "eventlog.follow.exchange"
 local retry = require "eventlog.follow.retry"
+local system = require "eventlog.base.system"
 
 local M = {}
 
@@ -58,7 +58,7 @@ function M.ask(self, request)
     local block = self.polls and BLOCK_POLLED or BLOCK
     request:command("XREAD", "COUNT", count, "BLOCK", block * 1000, "STREAMS",
       name, page.after)
-    page.till = block + (follows and self.due[#self.due].till or core.now())
+    page.till = block + (follows and self.due[#self.due].till or system.now())
     page.alone = self.client.waits_alone
     if page.alone then return 1, page end
   else
@@ -69,7 +69,7 @@ end
 
 --- A host that polls leaves: sees to it that the server waits for long enough.
 function M.leave(self)
-  local due, now = self.due, core.now()
+  local due, now = self.due, system.now()
   local last = due[#due]
   if self.pending or not last or not last.till or last.useless or last.alone or
     last.single or self.connection:is_sending() then
@@ -88,7 +88,7 @@ local function take_page(self, page)
   self.pending, self.more, self.again = page, page.more, false
   if page.waits then
     retry.note_progress(self)
-    page.came = not page.alone and core.now()
+    page.came = not page.alone and system.now()
   end
   if page.alone then
     self.request:clear()

@@ -4,11 +4,11 @@
 --- has ended as it should; that a connection is answered, and breaks again over the
 --- same request, is none. self is the follower.
 
-local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local backoff = require "eventlog.base.backoff"
 local exchange = require "eventlog.follow.exchange"
 local page_size = require "eventlog.command.page_size"
+local system = require "eventlog.base.system"
 
 local M = {}
 
@@ -85,7 +85,7 @@ function M.plan(self, err)
   end
   -- A link that breaks while the log is quiet has done what it can.
   if broke_idle(self) then M.note_progress(self) end
-  local now, retry = core.now(), self.retry
+  local now, retry = system.now(), self.retry
   if not retry then
     retry = { since = now, delay = backoff.FIRST }
     self.retry = retry
@@ -113,7 +113,7 @@ function M.wait_for_turn(self, connection, deadline)
     if self.client:may_reconnect() then
       retry.at = nil
     else
-      retry.at = core.now() + backoff.FIRST * (1 + backoff.jitter())
+      retry.at = system.now() + backoff.FIRST * (1 + system.jitter())
     end
   end
   return true

@@ -8,6 +8,7 @@ local backoff = require "eventlog.base.backoff"
 local once_script = require "eventlog.command.once_script"
 local scripts = require "eventlog.command.scripts"
 local side_key = require "eventlog.log.side_key"
+local system = require "eventlog.base.system"
 
 local failed = Error.failed_add
 
@@ -103,14 +104,14 @@ end
 
 --- Repeats the attempt until it is answered, or time is up.
 local function retry(self, add)
-  local give_up = core.now() + self.reconnect_timeout
+  local give_up = system.now() + self.reconnect_timeout
   local delay, unknown = backoff.FIRST, false
   while true do
     local ids, err = attempt(self, add)
     if ids then return ids end
     unknown = unknown or err.outcome == "unknown"
     if err.kind == "conflict" then return nil, err end
-    if not Error.passes(err) or core.now() + delay > give_up then
+    if not Error.passes(err) or system.now() + delay > give_up then
       return failed(err, unknown and "unknown" or "none")
     end
     self.client:tell("reconnecting", self.name, err.message)

@@ -2,8 +2,8 @@
 --- A client has a name nobody else has, and as many slots as it makes adds at a
 --- time; each add takes a slot, and the slot's next number.
 
-local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
+local system = require "eventlog.base.system"
 
 local Tokens = {}
 Tokens.__index = Tokens
@@ -30,9 +30,9 @@ end
 ---@return string|nil name
 ---@return eventlog.Error? err
 function Tokens:identify()
-  local pid = core.pid()
+  local pid = system.pid()
   if self.pid ~= pid then -- new, or the child of a fork: not our parent's slots
-    local bytes, _, why = core.random(16)
+    local bytes, _, why = system.random(16)
     if not bytes then
       return nil, Error.new("connection", "no random bytes, which an add of " ..
         "several entries, or an idempotent one, needs: " .. why)

@@ -16,6 +16,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local scripts = require "eventlog.command.scripts"
+local system = require "eventlog.base.system"
 
 local failed = Error.failed_add
 
@@ -174,7 +175,7 @@ local function exchange(connection, request, replies, take, n)
   local i = 0
   repeat
     i = i + 1
-    local deadline = i == 2 and held == 1 and first_error and core.now() + REFUSED or nil
+    local deadline = i == 2 and held == 1 and first_error and system.now() + REFUSED or nil
     kind, err = connection:reply(deadline,
       i == 1 and replies > 1 and n * LEAST or nil)
     if not kind and deadline and err.kind == "timeout" then

@@ -5,6 +5,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local secrets = require "eventlog.base.secrets"
+local system = require "eventlog.base.system"
 
 local Connection = {}
 Connection.__index = Connection
@@ -44,7 +45,7 @@ function M.new(transport, settings)
     transport = transport,
     settings = settings,
     decoder = core.decoder(settings.max_reply),
-    pid = core.pid(),
+    pid = system.pid(),
     state = "new", -- then "greeting", "ready", "closed"
     request = nil, -- what is not sent yet
     broken = nil, -- why sending failed: kind, why
@@ -68,10 +69,10 @@ end
 local function fail(self, kind, message)
   if self.state ~= "closed" then
     self.lost = self.state == "ready" and not self.aborted
-    self.stalled = self.stall_at ~= nil and core.now() >= self.stall_at
+    self.stalled = self.stall_at ~= nil and system.now() >= self.stall_at
     if self.asked_at and self.decoder:empty() then
       local moved = math.max(self.asked_at, self.transport:heard())
-      self.silence = core.now() - moved
+      self.silence = system.now() - moved
     end
     self.failure = Error.new(kind, M.address(self.settings) .. ": " .. message)
     self.failure.too_large = self.decoder:too_large() or nil
@@ -82,7 +83,7 @@ end
 
 --- The peer has so many seconds from now to move something.
 local function expect_within(self, seconds)
-  self.stall_at = core.now() + seconds
+  self.stall_at = system.now() + seconds
 end
 
 --- Why it did not connect, and what to look at: if no server listens
@@ -107,7 +108,7 @@ local function connect(self, deadline)
     if self.aborted then return fail(self, "closed", "closed") end
     if done then return true end
     if done == nil then return fail(self, kind, explained(why)) end
-    local now = core.now()
+    local now = system.now()
     if now >= stall_at then
       return fail(self, "connection", string.format("cannot connect within %g s",
         self.settings.connect_timeout))
@@ -137,7 +138,7 @@ end
 
 --- Connects, and logs in. Returns true, at once where that is done; or nil,
 --- err: TIMEOUT where the deadline passed, and it may be called again.
----@param deadline number? of core.now()
+---@param deadline number? of system.now()
 function Connection:establish(deadline)
   if self.state == "ready" then return true end
   local settings = self.settings
@@ -174,12 +175,12 @@ function Connection:establish(deadline)
   return true
 end
 
---- Before establish(): waits until a time of core.now(), or the deadline.
+--- Before establish(): waits until a time of system.now(), or the deadline.
 --- Returns true, or nil, err: TIMEOUT where the deadline came first.
 function Connection:sleep_until(time, deadline)
   while true do
     if self.aborted then return fail(self, "closed", "closed") end
-    local now = core.now()
+    local now = system.now()
     if now >= time then return true end
     if deadline and now >= deadline then return nil, TIMEOUT end
     local limit = deadline and deadline < time and deadline or time
@@ -199,7 +200,7 @@ function Connection:send(request, replies, patience)
   if self.state == "closed" then return fail(self) end
   self.owed = self.owed + replies
   self.patience = self.settings.timeout + patience
-  self.asked_at = core.now()
+  self.asked_at = system.now()
   local stall_at = self.asked_at + self.patience
   self.stall_at = stall_at
   self.request = request
@@ -251,7 +252,7 @@ local function flush(self, deadline)
     elseif done and done ~= true then
       return take(self, done)
     else
-      local now = core.now()
+      local now = system.now()
       if done then
         expect_within(self, self.patience)
       elseif now >= stall_at then
@@ -268,7 +269,7 @@ local function flush(self, deadline)
   while true do
     local kind = transport:reply(self.decoder, 0)
     if self.aborted then return fail(self, "closed", "closed") end
-    local now = core.now()
+    local now = system.now()
     if not kind or now >= self.stall_at then
       return fail(self, self.broken[1], self.broken[2])
     end
@@ -279,7 +280,7 @@ end
 
 --- The next reply's type, as the decoder names it; the decoder holds the reply
 --- until the next call. Or nil, err: TIMEOUT where the deadline passed.
----@param deadline number? of core.now()
+---@param deadline number? of system.now()
 ---@param least integer? how many bytes this reply and those behind it have at
 ---  least, unless something goes wrong: so that the first one need not wake us
 function Connection:reply(deadline, least)
@@ -302,9 +303,9 @@ function Connection:reply(deadline, least)
     if kind then
       least = nil -- the rest may be less
       -- A peer whose bytes never end must not hold the caller.
-      if deadline and core.now() >= deadline + GRACE then return nil, TIMEOUT end
+      if deadline and system.now() >= deadline + GRACE then return nil, TIMEOUT end
     else
-      local now, grace = core.now(), self.patience
+      local now, grace = system.now(), self.patience
       if now >= stall_at then
         local heard = transport:heard()
         if heard > self.asked_at then
@@ -384,7 +385,7 @@ end
 
 --- Whether a parent process opened it.
 function Connection:is_foreign()
-  return self.pid ~= core.pid()
+  return self.pid ~= system.pid()
 end
 
 --- Whether it broke while the server was silent for a while, as it may be: it had

@@ -40,7 +40,7 @@ end
 
 --- Puts a thing in.
 ---@param thing any
----@param now number of core.now()
+---@param now number of system.now()
 function Pool:put(thing, now)
   drop_older(self, now - self.seconds)
   local last = self.last + 1
@@ -50,7 +50,7 @@ function Pool:put(thing, now)
 end
 
 --- The thing that was put in last, unless that is too long ago; or nil.
----@param now number of core.now()
+---@param now number of system.now()
 function Pool:take(now)
   local last = self.last
   if self.first > last then return nil end

@@ -19,7 +19,7 @@
 ---   stream:is_anothers(): where it belongs to whoever opened it
 --- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
 
-local core = require "eventlog.core"
+local system = require "eventlog.base.system"
 
 local Transport = {}
 Transport.__index = Transport
@@ -36,7 +36,7 @@ function M.new(stream, slice)
 end
 
 local function left(deadline)
-  return math.max(0, deadline - core.now())
+  return math.max(0, deadline - system.now())
 end
 
 -- Seconds before a Unix socket whose backlog is full is tried again, at first and
@@ -85,7 +85,7 @@ function Transport:reply(decoder, deadline)
   local bytes
   bytes, why = self.stream:receive(math.min(left(deadline), self.slice or math.huge))
   if bytes then
-    self.heard_at = core.now()
+    self.heard_at = system.now()
     local ok
     ok, failure, why = decoder:feed(bytes)
     if not ok then return nil, failure, why end

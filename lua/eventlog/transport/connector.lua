@@ -4,6 +4,7 @@
 --- socket whose backlog is full is tried again, until the caller gives up.
 
 local core = require "eventlog.core"
+local system = require "eventlog.base.system"
 
 local Connector = {}
 Connector.__index = Connector
@@ -30,7 +31,7 @@ function M.new(settings, transport)
     transport = transport,
     addresses = nil, -- what is to be tried, in that order
     next = 1, -- of addresses
-    next_at = 0, -- when the next one is due, of core.now()
+    next_at = 0, -- when the next one is due, of system.now()
     full_for = FIRST_PAUSE, -- seconds until a full backlog is tried again
     attempts = {}, -- under way: address, socket
     failures = {}, -- address, kind, why
@@ -65,7 +66,7 @@ local function begin(self)
   else
     socket, kind, why = core.tcp(address, settings.port)
   end
-  local now = core.now()
+  local now = system.now()
   if socket == false then
     self.next_at = now + self.full_for
     self.full_for = math.min(2 * self.full_for, LONGEST_PAUSE)
@@ -103,7 +104,7 @@ end
 local function wait(self, deadline)
   local attempts, transport = self.attempts, self.transport
   if self.addresses[self.next] then deadline = math.min(deadline, self.next_at) end
-  local now = core.now()
+  local now = system.now()
   if #attempts == 0 then return transport:pause(deadline - now) end
   if #attempts > 1 then deadline = math.min(deadline, now + LOOK) end
   self.turn = self.turn % #attempts + 1
@@ -113,10 +114,10 @@ end
 --- The addresses to try; or nil, kind, why.
 local function find_addresses(self)
   if self.settings.path then return { self.settings.path } end
-  return core.addresses(self.settings.host)
+  return system.addresses(self.settings.host)
 end
 
---- The connected socket; false: not by the deadline, a time of core.now(); or nil,
+--- The connected socket; false: not by the deadline, a time of system.now(); or nil,
 --- kind, why.
 function Connector:connect(deadline)
   if not self.addresses then
@@ -127,7 +128,7 @@ function Connector:connect(deadline)
   while not self.closed do
     local socket = look(self)
     if socket then return socket end
-    local now, more = core.now(), self.addresses[self.next] ~= nil
+    local now, more = system.now(), self.addresses[self.next] ~= nil
     if more and now >= self.next_at then
       begin(self)
     elseif not more and #self.attempts == 0 then

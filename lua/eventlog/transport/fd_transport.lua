@@ -3,7 +3,7 @@
 ---
 --- A transport is one of two kinds; byte_transport.lua is the other. Both
 --- have these methods, and what uses them knows neither. Deadlines are times of
---- core.now(). `false` means: not by that deadline; the call can be repeated,
+--- system.now(). `false` means: not by that deadline; the call can be repeated,
 --- and goes on where it was. give_up is when the peer has been silent for too
 --- long: for a transport that cannot go on with half a connect or send.
 ---
@@ -16,7 +16,7 @@
 ---   transport:reply(decoder, deadline, least) -> type | true | false | nil, kind, why
 ---     the next reply's type; true: some bytes of it came. least: how many bytes
 ---     are to come at least, if that is known
----   transport:heard()     when bytes came last, of core.now()
+---   transport:heard()     when bytes came last, of system.now()
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
 ---   transport:idle()      whether it is open and nothing came unasked; and, with a
@@ -27,6 +27,7 @@
 
 local Connector = require "eventlog.transport.connector"
 local core = require "eventlog.core"
+local system = require "eventlog.base.system"
 
 local Transport = {}
 Transport.__index = Transport
@@ -112,7 +113,7 @@ function Transport:send(request, deadline, _, decoder)
       done, kind, why = socket:reply(decoder)
       if done ~= false then return done, kind, why end
     end
-    local left = deadline - core.now()
+    local left = deadline - system.now()
     if left <= 0 then return false end
     if not decoder then
       self.wait(socket:fd(), "w", left)
@@ -133,7 +134,7 @@ function Transport:reply(decoder, deadline, least)
     if not socket then return nil, "closed", "closed" end
     local kind, failure, why = socket:reply(decoder)
     if kind ~= false then return kind, failure, why end
-    local left = deadline - core.now()
+    local left = deadline - system.now()
     if left <= 0 then return false end
     self.wait(socket:fd(), "r", left)
   end
