@@ -39,6 +39,7 @@ build = {
         "csrc/codec/slot.c",
         "csrc/codec/url.c",
         "csrc/codec/value.c",
+        "csrc/io/plain_bytes.c",
         "csrc/io/socket.c",
         "csrc/io/socket_open.c",
         "csrc/io/spin.c",

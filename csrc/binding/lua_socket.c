@@ -23,6 +23,18 @@ static int socket_close(lua_State *L) {
   return 0;
 }
 
+/* What a status means to Lua; EVL_AGAIN: false, and what to wait for, "r" or
+ * "w". */
+static int push_status(lua_State *L, const lua_socket *self, int status,
+                       const char *why) {
+  const char wants = status == EVL_AGAIN ? evl_socket_wants(self->socket) : 0;
+
+  if (wants == 0) return evl_binding_push_status(L, status, why);
+  lua_pushboolean(L, 0);
+  lua_pushlstring(L, &wants, 1);
+  return 2;
+}
+
 /* Both constructors: the socket, or nil, kind, why. */
 static int push_connected(lua_State *L, int status, const char *why) {
   return status == EVL_OK ? 1 : evl_binding_push_status(L, status, why);
@@ -83,7 +95,8 @@ static int socket_fd(lua_State *L) {
   return 1;
 }
 
-/* socket:finish() -> true: connected; false: not yet; or nil, kind, why */
+/* socket:finish() -> true: connected; false, mode: not yet, wait for that ("r"
+ * or "w"); or nil, kind, why */
 static int socket_finish(lua_State *L) {
   lua_socket *self = check(L);
   char why[EVL_WHY_SIZE] = "";
@@ -91,11 +104,11 @@ static int socket_finish(lua_State *L) {
 
   if (self->socket == NULL) return push_closed(L);
   status = evl_socket_finish(self->socket, why);
-  return evl_binding_push_status(L, status, why);
+  return push_status(L, self, status, why);
 }
 
-/* socket:send(request) -> true: some of it, or all, is sent, and so many bytes
- * are left; false: wait until it can be written; or nil, kind, why */
+/* socket:send(request) -> true, left: some of it, or all, is sent, and so many
+ * bytes are left; false, mode: wait for that; or nil, kind, why */
 static int socket_send(lua_State *L) {
   lua_socket *self = check(L);
   evl_request *r = evl_binding_check_request(L, 2);
@@ -105,7 +118,7 @@ static int socket_send(lua_State *L) {
   if (self->socket == NULL) return push_closed(L);
   status = evl_socket_send(self->socket, r);
   if (status != EVL_OK)
-    return evl_binding_push_status(L, status, evl_socket_error(self->socket));
+    return push_status(L, self, status, evl_socket_error(self->socket));
   evl_request_bytes(r, &left);
   lua_pushboolean(L, 1);
   lua_pushinteger(L, (lua_Integer)left);
@@ -123,8 +136,8 @@ static int socket_set_spin(lua_State *L) {
 }
 
 /* socket:reply(decoder [, deadline [, least]]) -> the next reply's type, as
- * decoder:next() has it; true: some bytes of it came; false: none, wait until
- * it can be read; or nil, kind, why. With a deadline, a time of now(), it waits
+ * decoder:next() has it; true: some bytes of it came; false, mode: none, wait
+ * for that; or nil, kind, why. With a deadline, a time of now(), it waits
  * itself, blocks, and false means: not by then, or a signal came. */
 static int socket_reply(lua_State *L) {
   lua_socket *self = check(L);
@@ -144,10 +157,9 @@ static int socket_reply(lua_State *L) {
   }
   if (status == EVL_OK) return evl_binding_push_type(L, d);
   if (came && status == EVL_AGAIN) status = EVL_OK;
-  return evl_binding_push_status(L, status,
-                                 status == EVL_EIO
-                                     ? evl_socket_error(self->socket)
-                                     : evl_decoder_error(d));
+  return push_status(L, self, status,
+                     status == EVL_EIO ? evl_socket_error(self->socket)
+                                       : evl_decoder_error(d));
 }
 
 /* socket:heard() -> when bytes came last, of now() */
@@ -156,6 +168,16 @@ static int socket_heard(lua_State *L) {
 
   lua_pushnumber(L,
                  self->socket ? (lua_Number)evl_socket_heard(self->socket) : 0);
+  return 1;
+}
+
+/* socket:pending() -> how many bytes reply() has, although the descriptor need
+ * not be readable */
+static int socket_pending(lua_State *L) {
+  lua_socket *self = check(L);
+
+  lua_pushinteger(
+      L, self->socket ? (lua_Integer)evl_socket_pending(self->socket) : 0);
   return 1;
 }
 
@@ -189,11 +211,17 @@ static int socket_wait(lua_State *L) {
 
 void evl_binding_open_socket(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"fd", socket_fd},       {"finish", socket_finish},
-      {"send", socket_send},   {"set_spin", socket_set_spin},
-      {"reply", socket_reply}, {"heard", socket_heard},
-      {"idle", socket_idle},   {"shutdown", socket_shutdown},
-      {"close", socket_close}, {NULL, NULL},
+      {"fd", socket_fd},
+      {"finish", socket_finish},
+      {"send", socket_send},
+      {"set_spin", socket_set_spin},
+      {"reply", socket_reply},
+      {"heard", socket_heard},
+      {"idle", socket_idle},
+      {"shutdown", socket_shutdown},
+      {"close", socket_close},
+      {"pending", socket_pending},
+      {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
       {"tcp", socket_tcp},

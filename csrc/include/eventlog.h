@@ -378,11 +378,16 @@ void evl_socket_free(evl_socket *s);
 
 /* Good until free. */
 int evl_socket_fd(const evl_socket *s);
-/* EVL_OK: connected. EVL_AGAIN: not yet, wait until it can be written.
+/* EVL_OK: connected. EVL_AGAIN: not yet, wait for what evl_socket_wants says.
  * EVL_ECONNECT: why says so; also of a socket that is connected to itself. */
 int evl_socket_finish(evl_socket *s, char *why);
+/* After EVL_AGAIN of finish, send, receive or await: what the descriptor must
+ * be ready for before that call can go on, 'r' (read) or 'w' (written). The
+ * call itself does not tell: who sends may have to read first. */
+char evl_socket_wants(const evl_socket *s);
 /* Sends what the system takes at once. EVL_OK: some of it, or all, as r now
- * tells. EVL_AGAIN: nothing, wait until it can be written. EVL_EIO. */
+ * tells. EVL_AGAIN: nothing yet; call it again with what is left of r
+ * unchanged. EVL_EIO. */
 int evl_socket_send(evl_socket *s, evl_request *r);
 /* Why it said EVL_EIO last, in the system's words: "Connection reset by peer";
  * "" where it never did. */
@@ -404,9 +409,13 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
 double evl_socket_heard(const evl_socket *s);
 /* 1 where the peer is on this machine, as far as its address tells. */
 int evl_socket_is_local(const evl_socket *s);
-/* 1 where it can be used again: this process opened it, and the peer has
- * neither closed it nor sent what nobody asked for. */
-int evl_socket_idle(const evl_socket *s);
+/* How many bytes evl_socket_receive has at hand, although the descriptor need
+ * not be readable: a caller that waits for several sockets asks before it
+ * waits. */
+size_t evl_socket_pending(const evl_socket *s);
+/* 1 if it can be used again: this process opened it, and the peer has neither
+ * closed it nor sent what nobody asked for. */
+int evl_socket_idle(evl_socket *s);
 /* Wakes whoever waits for it, in this thread's poller or another's; the
  * descriptor stays open until free. Call it only in the process that opened
  * the socket: it ends the connection for a parent, too. */

@@ -1,58 +1,64 @@
-/* Bytes move over sockets here, and who waits for them spins or sleeps. hiredis
- * moves none: it writes without MSG_NOSIGNAL, and would let a peer that closes
- * kill the process with SIGPIPE. */
+/* Requests leave and replies come over a connection, whatever moves its bytes
+ * (byte_ops.h); a caller that waits for a reply spins, or sleeps. */
 #define _POSIX_C_SOURCE 200809L
-#define _DARWIN_C_SOURCE /* MSG_DONTWAIT */
 
 #include "socket.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, in socket_open.c */
-#endif
+/* --- for the tables of byte operations ----------------------------------- */
 
-static int would_block(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-/* What errno means for the caller. */
-static int status_of(evl_socket *s, int error) {
-  if (would_block(error)) return EVL_AGAIN;
-  s->error = error;
+int evl_socket_failed(evl_socket *s, const char *why) {
+  snprintf(s->error, sizeof s->error, "%s", why);
   return EVL_EIO;
 }
 
+int evl_socket_is_own(const evl_socket *s) {
+  return s->owner == evl_process_id();
+}
+
+int evl_socket_read_within(evl_socket *s, char *bytes, size_t len, size_t *n,
+                           size_t least, double seconds) {
+  int status = s->ops->read(s, bytes, len, n);
+
+  (void)least;
+  if (status != EVL_AGAIN) return status;
+  (void)evl_socket_wait(s->fd, s->wants, seconds);
+  return s->ops->read(s, bytes, len, n);
+}
+
+/* --- moving bytes -------------------------------------------------------- */
+
 int evl_socket_send(evl_socket *s, evl_request *r) {
-  size_t len;
+  size_t len, n = 0;
   const char *bytes = evl_request_bytes(r, &len);
-  ssize_t n;
+  int status;
 
   if (len == 0) return EVL_OK;
-  n = send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n < 0) return status_of(s, errno);
-  evl_request_sent(r, (size_t)n);
+  status = s->ops->write(s, bytes, len, &n);
+  if (status != EVL_OK) return status;
+  evl_request_sent(r, n);
   s->span = 0;
   return EVL_OK;
 }
 
-/* Adds to *got how many bytes came. */
-static int receive(evl_socket *s, evl_decoder *d, int flags, size_t *got) {
-  size_t len;
+/* Feeds the decoder what can be read, after a sleep of up to so many seconds
+ * for `least` bytes; 0: without one. Adds to *got how many bytes came. */
+static int receive(evl_socket *s, evl_decoder *d, size_t least, double seconds,
+                   size_t *got) {
+  size_t len, n = 0;
   char *room = evl_decoder_reserve(d, &len);
-  ssize_t n;
+  int status;
 
   if (room == NULL) return evl_decoder_feed(d, "", 0); /* says why */
-  n = recv(s->fd, room, len, flags);
-  if (n < 0) return status_of(s, errno);
-  if (n == 0) return EVL_EEOF;
-  evl_decoder_filled(d, (size_t)n);
-  *got += (size_t)n;
+  status = seconds > 0 ? s->ops->read_within(s, room, len, &n, least, seconds)
+                       : s->ops->read(s, room, len, &n);
+  if (status != EVL_OK) return status;
+  evl_decoder_filled(d, n);
+  *got += n;
   s->heard = evl_now();
   s->span = 0;
   return EVL_OK;
@@ -61,60 +67,7 @@ static int receive(evl_socket *s, evl_decoder *d, int flags, size_t *got) {
 int evl_socket_receive(evl_socket *s, evl_decoder *d) {
   size_t got = 0;
 
-  return receive(s, d, MSG_DONTWAIT, &got);
-}
-
-double evl_socket_heard(const evl_socket *s) { return s->heard; }
-
-#ifdef __linux__
-
-/* Lets recv() sleep for most of so many seconds: a system call less than poll()
- * before it, and SO_RCVTIMEO need not be set for each. The kernel rounds that
- * up by as much as an eighth, so the last part of a wait is poll()'s, as are
- * short ones. Ends when a signal comes, whatever its handler's flags. Returns 0
- * where it must not be. */
-static int let_sleep(evl_socket *s, double seconds) {
-  int fd = s->fd, flags;
-  struct timeval t;
-
-  if (seconds < 1) return 0;
-  if (seconds > 86400) seconds = 86400;
-  if (s->timeout >= 0.7 * seconds && s->timeout <= 0.87 * seconds) return 1;
-  if (s->timeout < 0 && ((flags = fcntl(fd, F_GETFL)) < 0 ||
-                         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
-    return 0;
-  seconds *= 0.85;
-  t.tv_sec = (time_t)seconds;
-  t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) != 0) return 0;
-  s->timeout = seconds;
-  return 1;
-}
-
-#else
-
-/* There recv() may go on sleeping after a signal, and send() may sleep, too. */
-static int let_sleep(evl_socket *s, double seconds) {
-  (void)s;
-  (void)seconds;
-  return 0;
-}
-
-#endif
-
-/* The most bytes that a sleeper is left alone for, and seconds. */
-enum { MOST_AWAITED = 64 * 1024 };
-#define LONGEST_HOLD 0.01
-
-/* From how many bytes on a sleeper is woken. */
-static void wake_from(evl_socket *s, size_t least) {
-  int lowest = (int)(least < 1              ? 1
-                     : least < MOST_AWAITED ? least
-                                            : MOST_AWAITED);
-
-  if (lowest != s->lowest &&
-      setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &lowest, sizeof lowest) == 0)
-    s->lowest = lowest;
+  return receive(s, d, 1, 0, &got);
 }
 
 /* Looks until so many bytes have come, or until `end`. */
@@ -123,25 +76,24 @@ static int look_for(evl_socket *s, evl_decoder *d, size_t least, double end,
   int status;
 
   do
-    status = receive(s, d, MSG_DONTWAIT, got);
+    status = receive(s, d, 1, 0, got);
   while ((status == EVL_AGAIN || (status == EVL_OK && *got < least)) &&
          evl_now() < end);
   return status;
 }
 
-/* Sleeps until so many have come; but until there are any only, where that
- * takes too long: what goes wrong may be answered with less. */
+/* Seconds that a sleeper is left alone for until `least` bytes are there. */
+#define LONGEST_HOLD 0.01
+
+/* Sleeps until so many have come; but until there are any only, if that takes
+ * too long: what goes wrong may be answered with less. */
 static int sleep_for(evl_socket *s, evl_decoder *d, size_t least,
                      double deadline, size_t *got) {
   double began = evl_now(), left = deadline - began;
   int hold = least > 1 || *got > 0, status;
 
-  if (left <= 0) return receive(s, d, MSG_DONTWAIT, got);
-  wake_from(s, least);
-  if (!hold && let_sleep(s, left)) return receive(s, d, 0, got);
   if (hold && left > LONGEST_HOLD) left = LONGEST_HOLD;
-  (void)evl_socket_wait(s->fd, 'r', left);
-  status = receive(s, d, MSG_DONTWAIT, got);
+  status = receive(s, d, least, left, got);
   if (!hold || status != EVL_AGAIN || *got > 0 || evl_now() - began < left)
     return status;
   return sleep_for(s, d, 1, deadline, got);
@@ -157,7 +109,7 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
   size_t got = 0;
   int status;
 
-  if (deadline <= now) return receive(s, d, MSG_DONTWAIT, &got);
+  if (deadline <= now) return receive(s, d, 1, 0, &got);
   if (now < spin_end) {
     double end = fmin(spin_end, now + LONGEST_LOOK);
     status = look_for(s, d, least, fmin(deadline, end), &got);
@@ -175,13 +127,18 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
   return status;
 }
 
-int evl_socket_idle(const evl_socket *s) {
-  char byte;
-  ssize_t n;
+/* --- asking -------------------------------------------------------------- */
 
-  if (s->owner != evl_process_id()) return 0;
-  n = recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n < 0 && would_block(errno);
+char evl_socket_wants(const evl_socket *s) { return s->wants; }
+
+size_t evl_socket_pending(const evl_socket *s) { return s->ops->pending(s); }
+
+const char *evl_socket_error(const evl_socket *s) { return s->error; }
+
+double evl_socket_heard(const evl_socket *s) { return s->heard; }
+
+int evl_socket_idle(evl_socket *s) {
+  return evl_socket_is_own(s) && s->ops->pending(s) == 0 && s->ops->is_idle(s);
 }
 
 void evl_socket_shutdown(evl_socket *s) { (void)shutdown(s->fd, SHUT_RDWR); }

@@ -2,17 +2,24 @@
 #ifndef EVL_SOCKET_H
 #define EVL_SOCKET_H
 
+#include "byte_ops.h"
 #include "eventlog.h"
 
 struct evl_socket {
+  const evl_byte_ops *ops;
+  void *state; /* of ops */
   int fd;
-  long owner;     /* the process that opened it */
-  double timeout; /* of a recv() that sleeps; negative: it never does */
-  double heard;   /* when bytes came last */
-  double span;    /* since when who waits has span in vain; 0: he has not */
-  int error;      /* errno of what failed last; 0: nothing */
+  int connected;  /* the descriptor: the handshake comes next */
   int local;      /* whether the peer is on this machine */
-  int lowest;     /* from how many bytes on a sleeper is woken */
+  long owner;     /* the process that opened it */
+  double heard;   /* when bytes came last, of evl_now(); 0: never */
+  double span;    /* since when a wait has spun in vain; 0: it has not */
+  double timeout; /* plain bytes: of a recv() that sleeps, in seconds; negative:
+                     recv() never sleeps */
+  int lowest;     /* plain bytes: from how many bytes on a sleeper is woken */
+  char wants;     /* after EVL_AGAIN: 'r' or 'w' */
+  char
+      error[EVL_WHY_SIZE]; /* why EVL_EIO was returned last; "": it never was */
 };
 
 #endif

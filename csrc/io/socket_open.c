@@ -64,6 +64,8 @@ static int adopt(int fd, int local, evl_socket **out, char *why) {
     explain(why, evl_strerror(EVL_ENOMEM));
     return EVL_ENOMEM;
   }
+  s->ops = &evl_plain_bytes;
+  s->wants = 'w';
   s->fd = fd;
   s->owner = evl_process_id();
   s->local = local;
@@ -189,15 +191,12 @@ int evl_socket_silent(evl_socket **s, char *why) {
 
 void evl_socket_free(evl_socket *s) {
   if (s == NULL) return;
+  s->ops->close(s);
   (void)close(s->fd);
   free(s);
 }
 
 int evl_socket_fd(const evl_socket *s) { return s->fd; }
-
-const char *evl_socket_error(const evl_socket *s) {
-  return s->error != 0 ? strerror(s->error) : "";
-}
 
 /* Whether both ends are one and the same. A port of this machine that nobody
  * listens on may be the very one that the system picks for our end: then TCP
@@ -222,7 +221,8 @@ static int is_itself(int fd) {
                 sizeof here6->sin6_addr) == 0;
 }
 
-int evl_socket_finish(evl_socket *s, char *why) {
+/* Whether the descriptor is connected. */
+static int finish_connect(evl_socket *s, char *why) {
   int failed = 0;
   socklen_t len = sizeof failed;
   struct pollfd p;
@@ -230,13 +230,29 @@ int evl_socket_finish(evl_socket *s, char *why) {
   p.fd = s->fd;
   p.events = POLLOUT;
   p.revents = 0;
-  if (poll(&p, 1, 0) <= 0) return EVL_AGAIN;
+  if (poll(&p, 1, 0) <= 0) {
+    s->wants = 'w';
+    return EVL_AGAIN;
+  }
   if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0)
     failed = errno;
   if (failed == 0 && is_itself(s->fd)) failed = ECONNREFUSED;
+  s->connected = failed == 0;
   if (failed == 0) return EVL_OK;
   explain(why, strerror(failed));
   return EVL_ECONNECT;
+}
+
+int evl_socket_finish(evl_socket *s, char *why) {
+  int status = s->connected ? EVL_OK : finish_connect(s, why);
+
+  return status == EVL_OK ? s->ops->handshake(s, why) : status;
+}
+
+void evl_socket_use(evl_socket *s, const evl_byte_ops *ops, void *state) {
+  s->ops->close(s);
+  s->ops = ops;
+  s->state = state;
 }
 
 int evl_socket_is_local(const evl_socket *s) { return s->local; }

@@ -33,7 +33,7 @@ function M.new(settings, transport)
     next = 1, -- of addresses
     next_at = 0, -- when the next one is due, of system.now()
     full_for = FIRST_PAUSE, -- seconds until a full backlog is tried again
-    attempts = {}, -- under way: address, socket
+    attempts = {}, -- under way: address, socket, wants ("r" or "w")
     failures = {}, -- address, kind, why
     turn = 0, -- which of the attempts was waited for last
   }, Connector)
@@ -91,7 +91,11 @@ local function look(self)
   for i = #attempts, 1, -1 do
     local attempt = attempts[i]
     local done, kind, why = attempt.socket:finish()
-    if done ~= false then table.remove(attempts, i) end
+    if done == false then
+      attempt.wants = kind
+    else
+      table.remove(attempts, i)
+    end
     if done then return attempt.socket end
     if done == nil then
       self.transport:drop(attempt.socket)
@@ -108,7 +112,8 @@ local function wait(self, deadline)
   if #attempts == 0 then return transport:pause(deadline - now) end
   if #attempts > 1 then deadline = math.min(deadline, now + LOOK) end
   self.turn = self.turn % #attempts + 1
-  transport.wait(attempts[self.turn].socket:fd(), "w", math.max(0, deadline - now))
+  local attempt = attempts[self.turn]
+  transport.wait(attempt.socket:fd(), attempt.wants, math.max(0, deadline - now))
 end
 
 --- The addresses to try; or nil, kind, why.

@@ -109,18 +109,20 @@ function Transport:send(request, deadline, _, decoder)
     if not socket then return nil, "closed", "closed" end
     local done, kind, why = socket:send(request)
     if done ~= false then return done, kind, why end
+    local mode, read_mode = kind, kind
     if decoder then
       done, kind, why = socket:reply(decoder)
       if done ~= false then return done, kind, why end
+      read_mode = kind
     end
     local left = deadline - system.now()
     if left <= 0 then return false end
-    if not decoder then
-      self.wait(socket:fd(), "w", left)
+    if mode == read_mode then
+      self.wait(socket:fd(), mode, left)
     elseif self.blocks then
       self.wait(socket:fd(), "rw", left)
     else -- a host's function waits for one of the two
-      self.wait(socket:fd(), "w", math.min(left, look))
+      self.wait(socket:fd(), mode, math.min(left, look))
       look = math.min(2 * look, LAST_LOOK)
     end
   end
@@ -136,7 +138,7 @@ function Transport:reply(decoder, deadline, least)
     if kind ~= false then return kind, failure, why end
     local left = deadline - system.now()
     if left <= 0 then return false end
-    self.wait(socket:fd(), "r", left)
+    self.wait(socket:fd(), failure, left) -- "r" or "w", as the socket says
   end
 end
 
