@@ -92,5 +92,6 @@ build = {
     ["eventlog.transport.byte_transport"] = "lua/eventlog/transport/byte_transport.lua",
     ["eventlog.transport.connector"] = "lua/eventlog/transport/connector.lua",
     ["eventlog.transport.fd_transport"] = "lua/eventlog/transport/fd_transport.lua",
+    ["eventlog.types"] = "lua/eventlog/types.lua",
   },
 }

@@ -15,7 +15,6 @@ local misuse = require "eventlog.base.misuse"
 local options = require "eventlog.base.options"
 local system = require "eventlog.base.system"
 
----@class eventlog.Client
 local Client = {}
 Client.__index = Client
 Client.__name = "eventlog.Client"

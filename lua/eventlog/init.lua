@@ -1,5 +1,6 @@
 --- eventlog: distributed event logs on Redis Streams. The public functions;
---- the classes they return are in client.lua, log.lua and follower.lua.
+--- the classes they return are in client.lua, log.lua and follow/follower.lua, and all
+--- public types in types.lua.
 
 local core = require "eventlog.core"
 local Client = require "eventlog.client"
@@ -7,27 +8,6 @@ local Log = require "eventlog.log"
 local misuse = require "eventlog.base.misuse"
 
 local M = { _VERSION = "eventlog " .. core.VERSION }
-
----@class eventlog.ClientOptions
----@field url string? redis://, rediss:// or unix://
----@field host string? "127.0.0.1"
----@field port integer? 6379
----@field path string? of a Unix socket, instead of host and port
----@field username string?
----@field password string?
----@field db integer? 0
----@field connect_timeout number? seconds (5)
----@field timeout number? seconds without progress (5)
----@field reconnect_timeout number? seconds without success (60)
----@field retry_first_connection boolean? whether the first connection is waited
----  for, up to reconnect_timeout (false: it fails at once)
----@field pool_size integer? idle connections kept (64)
----@field pool_idle number? seconds that each is kept (60)
----@field client_name string? for CLIENT SETNAME
----@field max_reply integer? bytes of one reply (1 GiB)
----@field spin integer? µs of busy waiting before a wait sleeps
----@field driver string|fun(fd: integer, mode: "r"|"w", timeout: number?): boolean?
----@field on_event fun(event: { kind: string, log: string?, message: string })?
 
 --- Raises where a function of the module was called with a colon.
 local function refuse_module(value, usage)

@@ -13,9 +13,6 @@ local scripts = require "eventlog.command.scripts"
 local side_key = require "eventlog.log.side_key"
 local system = require "eventlog.base.system"
 
----@class eventlog.Log
----@field name string the Redis key
----@field client eventlog.Client
 local Log = {}
 Log.__index = Log
 Log.__name = "eventlog.Log"
@@ -25,23 +22,6 @@ function Log:__tostring()
 end
 
 local check_self = misuse.class(Log, "log", "eventlog.new()")
-
----@alias eventlog.Value string|number|boolean
----@alias eventlog.NewEntry table<string, eventlog.Value>|{ [1]: string, [2]: eventlog.Value }[]
-
----@class eventlog.Entry
----@field id string "<ms>-<seq>"
----@field fields table<string, string>|{ [1]: string, [2]: string }[] as the option
----  `fields` says; of a repeated name a map has the last value
-
----@class eventlog.LogOptions
----@field max_length integer? how many entries the log shows at most; 0: all
----@field ttl number? seconds without an add after which the log goes; 0: never
----@field batch_size integer? the most entries in a batch, and in a page of a read
----@field idempotent boolean? whether add retries by itself, and lands once
----@field on_gap "report"|"error"|nil
----@field fields "map"|"pairs"|nil what an entry's fields are read as: a table from
----  name to value, or a list of pairs as they are stored
 
 local M = {}
 

@@ -2,18 +2,6 @@
 
 local misuse = require "eventlog.base.misuse"
 
----@alias eventlog.ErrorKind "connection"|"timeout"|"closed"|"exiting"|"server"|
----  "protocol"|"gap"|"conflict"|"unsupported"
-
----@class eventlog.Error
----@field kind eventlog.ErrorKind
----@field message string one line; never holds a password
----@field code string? Redis's own prefix, such as "WRONGTYPE" (kind "server")
----@field retriable boolean whether trying again later can help
----@field outcome "none"|"unknown"|nil from add: whether entries may have been added
----@field last_id string? from add_if (kind "conflict")
----@field too_large boolean? whether a reply is larger than max_reply: fewer entries at
----  a time may fit (kind "protocol")
 local Error = {}
 Error.__index = Error
 Error.__name = "eventlog.Error"
@@ -28,7 +16,11 @@ function Error.__concat(a, b)
   return tostring(a) .. tostring(b)
 end
 
-local retriable_kinds = { connection = true, timeout = true, exiting = true }
+-- Every kind, and whether trying again later can help.
+local kinds = {
+  connection = true, timeout = true, exiting = true, closed = false, server = false,
+  protocol = false, gap = false, conflict = false, unsupported = false,
+}
 
 -- Redis's ways of saying "not now": https://redis.io/docs, "Error codes" of
 -- each command, and server.c's shared errors.
@@ -41,7 +33,7 @@ local retriable_codes = {
 -- What passes only when somebody does something about it.
 local lasting = { MISCONF = true, NOREPLICAS = true, OOM = true }
 
-local M = {}
+local M = { kinds = kinds }
 
 --- Whether it is worth to try again in a moment.
 ---@param err eventlog.Error
@@ -49,14 +41,14 @@ function M.passes(err)
   return err.retriable and not lasting[err.code]
 end
 
----@param kind string
+---@param kind eventlog.ErrorKind
 ---@param message string of which one line is made
 ---@return eventlog.Error
 function M.new(kind, message)
   return setmetatable({
     kind = kind,
     message = (message:gsub("%c+", " ")),
-    retriable = retriable_kinds[kind] or false,
+    retriable = kinds[kind] or false,
   }, Error)
 end
 

@@ -24,12 +24,6 @@ local core = require "eventlog.core"
 
 local compare = core.id_compare
 
----@class eventlog.Gap
----@field after string id of the last entry handed out before it, or of where the
----  follower began
----@field before string id of the first one after it
----@field missed integer? how many entries are missing; nil: the server cannot tell
-
 ---@class eventlog.Known what a follower knows of the log up to where it is
 ---@field index integer? how many entries were added up to there, at least
 ---@field counted string? the last id up to which the server's counts told that

@@ -20,13 +20,6 @@ local retry = require "eventlog.follow.retry"
 local stages = require "eventlog.follow.stages"
 local system = require "eventlog.base.system"
 
----@class eventlog.Batch: eventlog.Entry[]
----@field caught_up boolean? true where it reached the log's end when it was read
-
----@class eventlog.Follower
----@field last_id string? a resume token: id of the last entry handed out; until
----  then, from the first batch on, of where it began ("0-0": at the beginning)
----@operator call: eventlog.Batch?
 local Follower = {}
 Follower.__index = Follower
 Follower.__name = "eventlog.Follower"
