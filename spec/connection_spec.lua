@@ -40,7 +40,7 @@ describe("a connection whose server", function()
       heard = now
       return step.whole and "status" or true
     end
-    function transport:heard() return self and heard end
+    function transport:last_read_at() return self and heard end
     function transport:close() self.closed = true end
     local connection = Connection.new(transport, settings or {
       host = "h", port = 1, db = 0, timeout = 5, connect_timeout = 5,
@@ -48,15 +48,15 @@ describe("a connection whose server", function()
     return connection, connection:establish()
   end
 
-  local function ask(connection, replies, patience)
+  local function ask(connection, replies, read_timeout, taker)
     local request = core.request()
     request:command("PING")
-    assert.is_true(connection:send(request, replies, patience))
+    assert.is_true(connection:send(request, replies, read_timeout, taker))
   end
 
   it("never ends what it says holds nobody a second longer than was asked for", function()
     local connection = connect {}
-    ask(connection, 1, 0)
+    ask(connection, 1)
     connection.transport.reply = function()
       now = now + 0.01
       return true
@@ -71,7 +71,7 @@ describe("a connection whose server", function()
 
   it("is silent is given up after its timeout", function()
     local connection = connect {}
-    ask(connection, 1, 0)
+    ask(connection, 1)
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 5 }, { kind, err.kind, now })
     assert.truthy(tostring(err):find("no answer for 5 s", 1, true))
@@ -79,13 +79,13 @@ describe("a connection whose server", function()
 
   it("says a little now and then is waited for, until it falls silent", function()
     local connection = connect { { 4 }, { 4 }, { 4 } }
-    ask(connection, 1, 0)
+    ask(connection, 1)
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 17 }, { kind, err.kind, now })
 
     now = 0
     connection = connect { { 4 }, { 4 }, { 4, whole = true }, { 4, whole = true } }
-    ask(connection, 2, 0)
+    ask(connection, 2)
     assert.equal("status", connection:reply())
     assert.equal("status", connection:reply())
     assert.equal(16, now)
@@ -93,7 +93,7 @@ describe("a connection whose server", function()
 
   it("may take longer over a request has that time, whatever comes before", function()
     local connection = connect { { 1, whole = true } }
-    ask(connection, 2, 10)
+    ask(connection, 2, 15)
     assert.equal("status", connection:reply())
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 15 }, { kind, err.kind, now })
@@ -101,16 +101,16 @@ describe("a connection whose server", function()
 
   it("may take less time over a request has no more, whatever came before", function()
     local connection = connect { { 1, whole = true } }
-    ask(connection, 1, 0)
+    ask(connection, 1)
     assert.equal("status", connection:reply())
-    ask(connection, 1, -2)
+    ask(connection, 1, 3)
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
   end)
 
   it("falls silent amid a request of less time has no more than that", function()
     local connection = connect { { 1 } }
-    ask(connection, 1, -2)
+    ask(connection, 1, 3)
     local kind, err = connection:reply()
     assert.same({ nil, "connection", 4 }, { kind, err.kind, now })
     assert.truthy(tostring(err):find("no answer for 3 s", 1, true))
@@ -126,12 +126,42 @@ describe("a connection whose server", function()
 
   it("is silent does not hold up its caller", function()
     local connection = connect { { 1 } }
-    ask(connection, 1, 0)
+    ask(connection, 1)
     local kind, err = connection:reply(3)
     assert.same({ nil, "timeout", 3 }, { kind, err.kind, now })
     kind, err = connection:reply(4)
     assert.same({ nil, "timeout", 4 }, { kind, err.kind, now })
     kind, err = connection:reply(10)
     assert.same({ nil, "connection", 6 }, { kind, err.kind, now })
+  end)
+
+  it("says whose each reply is, in the order of the requests", function()
+    local connection = connect {
+      { 1, whole = true }, { 1, whole = true }, { 1, whole = true }, { 1, whole = true },
+    }
+    ask(connection, 1, nil, "a")
+    ask(connection, 2, nil, "b")
+    assert.equal(3, connection.owed)
+    local got = {}
+    for i = 1, 3 do
+      if i == 3 then ask(connection, 1) end -- whoever asks reply()
+      got[i] = select(2, connection:reply())
+    end
+    assert.same({ "a", "b", "b" }, got)
+    assert.same({ "status", false }, { connection:reply() })
+    assert.equal(0, connection.owed)
+  end)
+
+  it("says what nobody asked for is left, or heard by who takes that", function()
+    local connection = connect { { 1, whole = true } }
+    connection.io_deadline, connection.asked_at = 5, 0
+    connection.unasked = "messages"
+    assert.same({ "status", "messages" }, { connection:reply() })
+
+    connection = connect { { 1, whole = true } }
+    connection.io_deadline, connection.asked_at = 5, 0
+    local kind, err = connection:reply()
+    assert.same({ nil, "protocol" }, { kind, err.kind })
+    assert.truthy(tostring(err):find("nobody asked for", 1, true))
   end)
 end)

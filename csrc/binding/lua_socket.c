@@ -162,12 +162,12 @@ static int socket_reply(lua_State *L) {
                                        : evl_decoder_error(d));
 }
 
-/* socket:heard() -> when bytes came last, of now() */
-static int socket_heard(lua_State *L) {
+/* socket:last_read_at() -> when bytes came last, of now() */
+static int socket_last_read_at(lua_State *L) {
   lua_socket *self = check(L);
 
-  lua_pushnumber(L,
-                 self->socket ? (lua_Number)evl_socket_heard(self->socket) : 0);
+  lua_pushnumber(
+      L, self->socket ? (lua_Number)evl_socket_last_read_at(self->socket) : 0);
   return 1;
 }
 
@@ -216,7 +216,7 @@ void evl_binding_open_socket(lua_State *L) {
       {"send", socket_send},
       {"set_spin", socket_set_spin},
       {"reply", socket_reply},
-      {"heard", socket_heard},
+      {"last_read_at", socket_last_read_at},
       {"idle", socket_idle},
       {"shutdown", socket_shutdown},
       {"close", socket_close},

@@ -406,7 +406,7 @@ int evl_socket_receive(evl_socket *s, evl_decoder *d);
 int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
                      size_t least, double deadline);
 /* When bytes came last, of evl_now(); 0: never. */
-double evl_socket_heard(const evl_socket *s);
+double evl_socket_last_read_at(const evl_socket *s);
 /* 1 where the peer is on this machine, as far as its address tells. */
 int evl_socket_is_local(const evl_socket *s);
 /* How many bytes evl_socket_receive has at hand, although the descriptor need

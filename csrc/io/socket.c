@@ -59,7 +59,7 @@ static int receive(evl_socket *s, evl_decoder *d, size_t least, double seconds,
   if (status != EVL_OK) return status;
   evl_decoder_filled(d, n);
   *got += n;
-  s->heard = evl_now();
+  s->last_read_at = evl_now();
   s->span = 0;
   return EVL_OK;
 }
@@ -122,7 +122,7 @@ int evl_socket_await(evl_socket *s, evl_decoder *d, evl_spin *spin,
     status = EVL_OK;
   } else
     status = sleep_for(s, d, least, deadline, &got);
-  now = got > 0 ? s->heard : evl_now();
+  now = got > 0 ? s->last_read_at : evl_now();
   evl_spin_end(spin, least > 0, 1e6 * (now - began));
   return status;
 }
@@ -135,7 +135,7 @@ size_t evl_socket_pending(const evl_socket *s) { return s->ops->pending(s); }
 
 const char *evl_socket_error(const evl_socket *s) { return s->error; }
 
-double evl_socket_heard(const evl_socket *s) { return s->heard; }
+double evl_socket_last_read_at(const evl_socket *s) { return s->last_read_at; }
 
 int evl_socket_idle(evl_socket *s) {
   return evl_socket_is_own(s) && s->ops->pending(s) == 0 && s->ops->is_idle(s);

@@ -9,11 +9,11 @@ struct evl_socket {
   const evl_byte_ops *ops;
   void *state; /* of ops */
   int fd;
-  int connected;  /* the descriptor: the handshake comes next */
-  int local;      /* whether the peer is on this machine */
-  long owner;     /* the process that opened it */
-  double heard;   /* when bytes came last, of evl_now(); 0: never */
-  double span;    /* since when a wait has spun in vain; 0: it has not */
+  int connected;       /* the descriptor: the handshake comes next */
+  int local;           /* whether the peer is on this machine */
+  long owner;          /* the process that opened it */
+  double last_read_at; /* when bytes came last, of evl_now(); 0: never */
+  double span;         /* since when a wait has spun in vain; 0: it has not */
   double timeout; /* plain bytes: of a recv() that sleeps, in seconds; negative:
                      recv() never sleeps */
   int lowest;     /* plain bytes: from how many bytes on a sleeper is woken */

@@ -8,6 +8,7 @@ local Connection = require "eventlog.session.connection"
 local Error = require "eventlog.base.error"
 local Pool = require "eventlog.topology.pool"
 local Tokens = require "eventlog.log.tokens"
+local address = require "eventlog.base.address"
 local backoff = require "eventlog.base.backoff"
 local driver = require "eventlog.driver"
 local events = require "eventlog.base.events"
@@ -20,7 +21,7 @@ Client.__index = Client
 Client.__name = "eventlog.Client"
 
 function Client:__tostring()
-  return "eventlog client of " .. Connection.address(self.settings)
+  return "eventlog client of " .. address.of(self.settings)
 end
 
 local check_self = misuse.class(Client, "client", "eventlog.connect()")
@@ -160,7 +161,7 @@ function Client:establish(connection, log, deadline)
   if ok and connection.fresh then
     connection.fresh = false
     self:tell("connected", log, "connected to " ..
-      Connection.address(self.settings))
+      address.of(self.settings))
   end
   return ok, err
 end
@@ -170,7 +171,7 @@ end
 local function check_answer(self, connection)
   local request = self:take_request()
   request:command("PING")
-  local ok, err = connection:send(request, 1, 0)
+  local ok, err = connection:send(request, 1)
   local kind
   if ok then kind, err = connection:reply() end
   if not kind then return nil, err end
@@ -231,7 +232,7 @@ function Client:release(connection, log)
   end
   if was_lost then
     self:tell("disconnected", log, "lost the connection to " ..
-      Connection.address(self.settings))
+      address.of(self.settings))
   end
 end
 

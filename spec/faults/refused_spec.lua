@@ -108,7 +108,7 @@ for _, one in ipairs(drivers) do
         local connection, request = connect(peer), core.request()
         request:command("ECHO", ("x"):rep(16 * 1024 * 1024))
         local began = core.now()
-        assert(connection:send(request, 3, 0))
+        assert(connection:send(request, 3))
         for _, kind in ipairs { "integer", "status", "string" } do
           assert.equal(kind, (connection:reply()))
         end

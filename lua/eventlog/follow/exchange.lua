@@ -15,18 +15,18 @@ local M = {}
 -- and with what the server may let it wait: a dead link is noticed within 15.
 local LONGEST_SILENCE, LONGEST_WAIT = 9, 14
 
---- For how many seconds longer than usual the server may be silent before the
---- first of what is due is answered.
-local function patience(self)
+--- For how many seconds the server may be silent before the first of what is due is
+--- answered.
+local function read_timeout(self)
   local till, timeout = self.due[1].till, self.client.settings.timeout
   local block = till and math.max(0, till - system.now()) or 0
-  return math.min(timeout, LONGEST_SILENCE, LONGEST_WAIT - block) - timeout + block
+  return math.min(timeout, LONGEST_SILENCE, LONGEST_WAIT - block) + block
 end
 
 --- Sends the request. Its replies belong to `item`, behind those that are due.
 function M.send(self, item)
   self.due[#self.due + 1] = item
-  return self.connection:send(self.request, item.replies, patience(self))
+  return self.connection:send(self.request, item.replies, read_timeout(self))
 end
 
 --- Sends a stage's request: behind others, to which replies are due, at most.
@@ -46,7 +46,7 @@ function M.arrived(self)
   item.replies = item.replies - 1
   if item.replies == 0 then
     table.remove(due, 1)
-    if due[1] and due[1].till then self.connection:expect(patience(self)) end
+    if due[1] and due[1].till then self.connection:allow(read_timeout(self)) end
   end
   return item
 end

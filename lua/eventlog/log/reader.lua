@@ -46,7 +46,7 @@ Reader.last_from = pages.last_from
 ---@return true|nil ok
 ---@return eventlog.Error? err
 function Reader:send(replies)
-  return self.connection:send(self.request, replies, 0)
+  return self.connection:send(self.request, replies)
 end
 
 --- The next reply's type; the decoder has the reply. Or nil, err, also where it

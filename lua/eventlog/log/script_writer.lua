@@ -74,7 +74,7 @@ local function take(connection, kind, add)
 end
 
 local function exchange(connection, request, add)
-  local ok, err = connection:send(request, 1, 0)
+  local ok, err = connection:send(request, 1)
   if not ok then return failed(err, "none") end
   local kind
   kind, err = connection:reply()

@@ -166,7 +166,7 @@ local REFUSED = 0.3
 --- Sends the request and reads its replies: ids, or nil, err. And then what is known
 --- of MULTI: "there"; "alone" if XREAD behind it was refused, which ends the unit.
 local function exchange(connection, request, replies, take, n)
-  local ok, err = connection:send(request, replies, 0)
+  local ok, err = connection:send(request, replies)
   if not ok then return failed(err, "none") end
   local decoder = connection.decoder
   local held = replies - n - 4 -- 1 or 0, if it is a unit

@@ -31,7 +31,7 @@ local M = {}
 ---@param slice number? seconds: where nobody can wake who waits in the stream,
 ---  receive() returns so often, for the caller to look around
 function M.new(stream, slice)
-  return setmetatable({ stream = stream, slice = slice, open = true, heard_at = 0,
+  return setmetatable({ stream = stream, slice = slice, open = true, last_read = 0,
     is_stuck = false }, Transport)
 end
 
@@ -85,7 +85,7 @@ function Transport:reply(decoder, deadline)
   local bytes
   bytes, why = self.stream:receive(math.min(left(deadline), self.slice or math.huge))
   if bytes then
-    self.heard_at = system.now()
+    self.last_read = system.now()
     local ok
     ok, failure, why = decoder:feed(bytes)
     if not ok then return nil, failure, why end
@@ -100,8 +100,8 @@ function Transport:sleep(seconds)
   self.stream:sleep(seconds)
 end
 
-function Transport:heard()
-  return self.heard_at
+function Transport:last_read_at()
+  return self.last_read
 end
 
 function Transport:is_reused()

@@ -16,7 +16,7 @@
 ---   transport:reply(decoder, deadline, least) -> type | true | false | nil, kind, why
 ---     the next reply's type; true: some bytes of it came. least: how many bytes
 ---     are to come at least, if that is known
----   transport:heard()     when bytes came last, of system.now()
+---   transport:last_read_at()  when bytes came last, of system.now()
 ---   transport:is_reused() whether connect() brought a connection that somebody
 ---                         kept, logged in already
 ---   transport:idle()      whether it is open and nothing came unasked; and, with a
@@ -142,8 +142,8 @@ function Transport:reply(decoder, deadline, least)
   end
 end
 
-function Transport:heard()
-  return self.socket and self.socket:heard() or 0
+function Transport:last_read_at()
+  return self.socket and self.socket:last_read_at() or 0
 end
 
 function Transport:is_reused() -- luacheck: no self
