@@ -91,6 +91,7 @@ build = {
     ["eventlog.session.connection"] = "lua/eventlog/session/connection.lua",
     ["eventlog.session.ending"] = "lua/eventlog/session/ending.lua",
     ["eventlog.session.handshake"] = "lua/eventlog/session/handshake.lua",
+    ["eventlog.session.sending"] = "lua/eventlog/session/sending.lua",
     ["eventlog.topology.pool"] = "lua/eventlog/topology/pool.lua",
     ["eventlog.transport.byte_transport"] = "lua/eventlog/transport/byte_transport.lua",
     ["eventlog.transport.connector"] = "lua/eventlog/transport/connector.lua",

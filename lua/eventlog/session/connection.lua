@@ -12,6 +12,7 @@ local address = require "eventlog.base.address"
 local core = require "eventlog.core"
 local ending = require "eventlog.session.ending"
 local handshake = require "eventlog.session.handshake"
+local sending = require "eventlog.session.sending"
 local system = require "eventlog.base.system"
 
 local TIMEOUT = handshake.TIMEOUT
@@ -21,10 +22,6 @@ Connection.__index = Connection
 Connection.__name = "eventlog.Connection"
 
 local M = {}
-
--- Seconds beyond the caller's deadline for which what is coming is still taken:
--- whoever only polls is to have what the server sends without a pause.
-local GRACE = 0.5
 
 --- A connection that establish() will make. Does no I/O.
 ---@param transport table
@@ -171,55 +168,16 @@ local function settle(self, replies)
   return taker
 end
 
---- A reply has come. Returns its type, and whose it is.
-local function take(self, kind)
+--- A reply has come. Returns its type, and whose it is; or nil, err.
+---@param kind string
+function Connection:take(kind)
   self.answered = true
   if self.owed > 0 then return kind, settle(self, 1) end
   if self.unasked then return kind, self.unasked end
   return fail(self, "protocol", "the server says what nobody asked for")
 end
 
---- Sends the rest of the request. Returns true; or the type of a reply that came
---- meanwhile; or nil, err. A server that refuses a request may say so and hang up
---- before it has read all of it: what it said is read then, and comes before the
---- broken pipe.
-local function flush(self, deadline)
-  local request, transport = self.request, self.transport
-  while request:size() > 0 and not self.broken do
-    local io_deadline = self.io_deadline
-    local limit = deadline and deadline < io_deadline and deadline or io_deadline
-    local done, kind, why = transport:send(request, limit, io_deadline, self.decoder)
-    if self.aborted then return fail(self, "closed", "closed") end
-    if done == nil then
-      self.broken = { kind, why }
-    elseif done and done ~= true then
-      return take(self, done)
-    else
-      local now = system.now()
-      if done then
-        self:allow(self.read_timeout)
-      elseif now >= io_deadline then
-        return fail(self, "connection", string.format(
-          "the server took in nothing for %g s", self.read_timeout))
-      end
-      if deadline and now >= deadline + (done and GRACE or 0) then return nil, TIMEOUT end
-    end
-  end
-  if not self.broken then
-    self.request = nil
-    return true
-  end
-  while true do
-    local kind = transport:reply(self.decoder, 0)
-    if self.aborted then return fail(self, "closed", "closed") end
-    local now = system.now()
-    if not kind or now >= self.io_deadline then
-      return fail(self, self.broken[1], self.broken[2])
-    end
-    if kind ~= true then return take(self, kind) end
-    if deadline and now >= deadline + GRACE then return nil, TIMEOUT end
-  end
-end
+local take = Connection.take
 
 --- The next reply's type, as the decoder names it, and whose it is; the decoder
 --- holds the reply until the next call. Or nil, err: TIMEOUT if the deadline passed.
@@ -229,7 +187,7 @@ end
 function Connection:reply(deadline, least)
   if self.state == "closed" then return fail(self) end
   if self.request then
-    local kind, err = flush(self, deadline) -- or the taker
+    local kind, err = sending.flush(self, deadline) -- or the taker
     if kind ~= true then return kind, err end
   end
   local decoder, transport = self.decoder, self.transport
@@ -246,7 +204,7 @@ function Connection:reply(deadline, least)
     if kind then
       least = nil -- the rest may be less
       -- A peer whose bytes never end must not hold the caller.
-      if deadline and system.now() >= deadline + GRACE then return nil, TIMEOUT end
+      if deadline and system.now() >= deadline + sending.GRACE then return nil, TIMEOUT end
     else
       local now, grace = system.now(), self.read_timeout
       if now >= io_deadline then
