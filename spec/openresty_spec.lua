@@ -310,7 +310,7 @@ describe("in OpenResty", function()
         assert.matches("^%d+%-%d+$", web:get("/add"))
         server:cli("CLIENT", "KILL", "TYPE", "normal")
       end
-      server:signal("KILL")
+      server:kill()
       server:launch()
       assert.matches("^%d+%-%d+$", web:get("/add"))
     end)

@@ -113,17 +113,19 @@ function Server:signal(name)
   M.sh("kill -%s %d", name, self.pid)
 end
 
---- Ends the process, and waits until it has gone. Where nobody reaps it, it
---- stays a zombie (Z).
+--- Ends the process, and waits until it has gone, with all its threads: as long
+--- as one is left, connections stay open. If nobody reaps it, it stays a zombie (Z).
 function Server:kill()
+  if self.socket then self.socket:close() end
+  self.socket = nil
   M.sh("kill -CONT %d 2>/dev/null; kill -KILL %d 2>/dev/null; " ..
-    "for i in $(seq 500); do grep -q '^State:.[^XZ]' /proc/%d/status 2>/dev/null " ..
-    "|| break; sleep 0.01; done", self.pid, self.pid, self.pid)
+    "for i in $(seq 500); do set -- /proc/%d/task/*; " ..
+    "[ $# -gt 1 ] || grep -q '^State:.[^XZ]' /proc/%d/status 2>/dev/null " ..
+    "|| break; sleep 0.01; done", self.pid, self.pid, self.pid, self.pid)
 end
 
 --- Ends the process and removes its directory.
 function Server:stop()
-  if self.socket then self.socket:close() end
   self:kill()
   M.sh("rm -rf %s", self.dir)
 end
