@@ -463,7 +463,7 @@ describe("add", function()
 
   --- A log whose client has met MULTI.
   local function met(log)
-    log.client.has_multi = true
+    log.client.topology.abilities.has_multi = true
     return log
   end
 

@@ -660,6 +660,7 @@ describe("a client", function()
       url = server.url, driver = tasks.wait, pool_idle = 0.2, client_name = "aging",
     }
     local log = eventlog.new(client, "log")
+    local idle = client.topology:endpoint("log").idle
     server:signal("STOP") -- so that they all wait at one time
     for _ = 1, 6 do tasks:spawn(function() assert(log:tail()) end) end
     tasks:spawn(function()
@@ -672,7 +673,7 @@ describe("a client", function()
       repeat -- one is always in use
         assert(log:length())
         tasks:sleep(0.02)
-      until client.idle.first == client.idle.last or core.now() > give_up
+      until idle.first == idle.last or core.now() > give_up
     end)
     tasks:run()
     local one = connections(server, "aging", 1)

@@ -116,7 +116,7 @@ local operations = {
 local function try(operation, replies)
   local client, streams = played.client({ reconnect_timeout = 0.001 }, replies,
     { ":7\r\n" })
-  client.has_multi = true -- it has met it
+  client.topology.abilities.has_multi = true -- it has met it
   local log = eventlog.new(client, "log", operation[2])
   local ok, result, err = pcall(operation[3], log)
   local closed = streams[1].closed

@@ -2,6 +2,7 @@
 --- for again with fewer entries.
 
 local eventlog = require "eventlog"
+local played = require "spec.support.played"
 local redis = require "spec.support.redis"
 
 local KB = 1024
@@ -118,7 +119,7 @@ describe("a page that is too large", function()
     limit(200 * KB)
     local client, last = eventlog.connect(server.url), 40
     local driver = client.driver
-    client.driver = setmetatable({
+    played.drive(client, setmetatable({
       open = function(settings)
         local transport = assert(driver.open(settings))
         local send = transport.send
@@ -130,7 +131,7 @@ describe("a page that is too large", function()
         end
         return transport
       end,
-    }, { __index = driver })
+    }, { __index = driver }))
     local entries, err = eventlog.new(client, "log", { batch_size = 4 }):tail()
     assert.is_nil(entries)
     assert.equal("connection", err.kind)

@@ -3,6 +3,7 @@
 
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
+local played = require "spec.support.played"
 local redis = require "spec.support.redis"
 local stepped = require "spec.support.stepped"
 
@@ -219,7 +220,7 @@ describe("a read of several pages", function()
   local function new_watched()
     local client, sends = eventlog.connect(server.url), 0
     local driver = client.driver
-    client.driver = setmetatable({
+    played.drive(client, setmetatable({
       open = function(settings)
         local transport = assert(driver.open(settings))
         local send = transport.send
@@ -230,7 +231,7 @@ describe("a read of several pages", function()
         end
         return transport
       end,
-    }, { __index = driver })
+    }, { __index = driver }))
     return client, function()
       local before = sends
       sends = 0

@@ -123,7 +123,7 @@ describe("regression", function()
       for rule in case[1]:gmatch("%S+") do rules[#rules + 1] = rule end
       server:call("ACL", "SETUSER", "u", (table.unpack or unpack)(rules))
       local log = eventlog.new("unix://u:p@" .. server.path, "log")
-      log.client.has_multi = case[4] -- it has met it
+      log.client.topology.abilities.has_multi = case[4] -- it has met it
       local ids, err = log:add({ i = 1 }, { i = 2 })
       assert.is_nil(ids)
       assert.same({ "NOPERM", case[2] }, { err.code, err.outcome })

@@ -4,6 +4,7 @@
 local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
+local played_server = require "spec.support.played"
 local redis = require "spec.support.redis"
 local scheduler = require "spec.support.scheduler"
 local byte_transport = require "eventlog.transport.byte_transport"
@@ -24,10 +25,10 @@ end
 --- A client whose connections are streams: open() makes one.
 local function stream_client(settings, open)
   local client = eventlog.connect(settings)
-  client.driver = {
+  played_server.drive(client, {
     open = function() return byte_transport.new(open()) end,
     slice = 0.02, -- seconds between two looks whether it was closed
-  }
+  })
   return client
 end
 
@@ -360,7 +361,7 @@ describe("a stream", function()
   it("sends an add in one piece", function()
     local log, streams = played_log { resp(id), "+OK\r\n+QUEUED\r\n", "+QUEUED\r\n",
       "+QUEUED\r\n+QUEUED\r\n", resp { "ok", "6-0", "7-0", "ok" } }
-    log.client.has_multi = true -- it has met it
+    log.client.topology.abilities.has_multi = true -- it has met it
     assert.same({ id }, log:add { i = 1 })
     assert.same({ "6-0", "7-0" }, log:add({ i = 2 }, { i = 3 }))
     assert.equal(1, #streams)

@@ -145,7 +145,7 @@ describe("an add", function()
       assert(log:delete())
       -- And with what else may be wrong.
       server:call("SET", "log", "x")
-      log.client.has_multi = nil
+      log.client.topology.abilities.has_multi = false
       local ids, err = log:add({ n = 1 }, { n = 2 })
       assert.is_nil(ids)
       assert.same({ "WRONGTYPE", "none" }, { err.code, err.outcome })
@@ -222,7 +222,7 @@ describe("what became of a unit", function()
   --- the connection was closed.
   local function play(settings, ...)
     local client, streams = played.client({}, { ... }, { ":7\r\n" })
-    client.has_multi = true
+    client.topology.abilities.has_multi = true
     local log = eventlog.new(client, "log", settings)
     local ids, err = log:add({ n = 1 }, { n = 2 })
     assert.is_nil(ids)
@@ -294,7 +294,7 @@ describe("what became of a unit", function()
       for _, n in ipairs { 1, 2 } do
         for _, met in ipairs { false, true } do
           local log = eventlog.new(case[1], "log", { ttl = n })
-          log.client.has_multi = met or nil
+          log.client.topology.abilities.has_multi = met
           local ids, err = log:add(unpack(numbered(n)))
           assert.is_nil(ids)
           assert.same({ "server", case[2], "none", case[3] },

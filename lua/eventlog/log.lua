@@ -5,6 +5,7 @@ local core = require "eventlog.core"
 local Follower = require "eventlog.follow.follower"
 local Reader = require "eventlog.log.reader"
 local Writer = require "eventlog.log.writer"
+local calls = require "eventlog.command.call"
 local misuse = require "eventlog.base.misuse"
 local script_writer = require "eventlog.log.script_writer"
 local options = require "eventlog.base.options"
@@ -107,9 +108,8 @@ local function call(self, changes, method, ...)
   local give_up = system.now() + client.settings.reconnect_timeout
   local again, reader, result, err
   repeat
-    local connection
-    connection, err = client:acquire(self.name)
-    if not connection then return nil, err end
+    local connection, endpoint = calls.acquire(client, self.name)
+    if not connection then return nil, endpoint end
     local request = client:take_request()
     reader = Reader.new(connection, request, self, size, alone)
     result, err = reader[method](reader, ...)
@@ -124,7 +124,7 @@ local function call(self, changes, method, ...)
         err = reader:explain(err)
       end
     end
-    client:release(connection, self.name)
+    endpoint:release(connection, self.name)
     client:give_request(request)
   until not again
   if result and reader.has_entries and size < self.settings.batch_size then

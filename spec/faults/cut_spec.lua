@@ -74,7 +74,7 @@ describe("an add of", function()
 
     local function new_log()
       log = eventlog.new({ url = sweep.proxy.url, reconnect_timeout = 5 }, "log", settings)
-      log.client.has_multi = not case.is_first or nil
+      log.client.topology.abilities.has_multi = not case.is_first
     end
 
     local function judge(k, was_cut, ids, err)

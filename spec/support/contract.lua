@@ -662,9 +662,9 @@ case("waits for a server that stalls once, however many connections are idle", f
       return batch, err
     end,
   } do
-    local idle = {}
-    for i = 1, 8 do idle[i] = good(client:acquire(log.name)) end
-    for i = 1, 8 do client:release(idle[i], log.name) end
+    local idle, endpoint = {}, good(client.topology:endpoint(log.name))
+    for i = 1, 8 do idle[i] = good(endpoint:acquire(log.name)) end
+    for i = 1, 8 do endpoint:release(idle[i], log.name) end
     env.signal("STOP")
     local began = env.now()
     local result, err = call()

@@ -62,13 +62,20 @@ function Stream:close()
   self.closed = true
 end
 
+--- Has a client open its connections with a driver of our own.
+---@param client eventlog.Client
+---@param driver table
+function M.drive(client, driver)
+  client.driver, client.topology:endpoint("").driver = driver, driver
+end
+
 --- A client whose first connection brings the first of these lists of pieces,
 --- and so on, the last one again and again; and the list of its streams.
 ---@param settings table
 ---@param ... string[]
 function M.client(settings, ...)
   local client, streams, plays = eventlog.connect(settings), {}, { ... }
-  client.driver = {
+  M.drive(client, {
     open = function()
       local stream = setmetatable({
         sent = {}, at = 0, closed = false,
@@ -77,7 +84,7 @@ function M.client(settings, ...)
       streams[#streams + 1] = stream
       return byte_transport.new(stream)
     end,
-  }
+  })
   return client, streams
 end
 

@@ -85,7 +85,7 @@ function M.client(server, options)
   local client, count = eventlog.connect(server.url), 0
   local hides = options.hides or {}
   server:call("PING") -- so that it has a socket
-  client.driver = {
+  played.drive(client, {
     open = function()
       local stream = { sent = {} }
       function stream.connect() return true end
@@ -110,7 +110,7 @@ function M.client(server, options)
       end
       return byte_transport.new(stream)
     end,
-  }
+  })
   return client, function()
     local before = count
     count = 0

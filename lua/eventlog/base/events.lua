@@ -21,7 +21,7 @@ Events.__name = "eventlog.Events"
 
 local M = {}
 
----@param on_event fun(event: table)
+---@param on_event fun(event: table)? nil: nobody is told
 function M.new(on_event)
   return setmetatable({
     on_event = on_event,
@@ -46,14 +46,17 @@ function Events:deliver()
 end
 
 --- Tells of an event, now or, while another one is being delivered, after that.
----@param event table
-function Events:tell(event)
+---@param kind "connected"|"disconnected"|"reconnecting"|"gap"|"reset"|"degraded"
+---@param log string? the name of the log it happened for
+---@param message string
+function Events:tell(kind, log, message)
+  if not self.on_event then return end
   local queue, deliverer = self.queue, self.state.deliverer
   local busy = inside.is_inside(deliverer, Events.deliver, self)
   local depth = 0
   if busy and deliverer == core.thread() then depth = self.depth + 1 end
   if depth > DEEPEST then return end
-  queue[#queue + 1] = event
+  queue[#queue + 1] = { kind = kind, log = log, message = message }
   queue[#queue + 1] = depth
   if not busy then self:deliver() end
 end

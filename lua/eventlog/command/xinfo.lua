@@ -3,8 +3,8 @@
 --- log's first and last entry into its answer; FULL COUNT 1 (Redis 6) only the
 --- first. A script would copy both into Redis's Lua, ten times as slowly.
 ---
---- A client begins with the first of the ways below; where the server refuses
---- that one, it goes over to the next, and remembers that.
+--- The first of the ways below comes first; when the server refuses it, the next
+--- one, which is noted for the server.
 
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
@@ -86,18 +86,11 @@ local function is_refusal(err)
     text:find("syntax error", 1, true) ~= nil
 end
 
---- Which way a client asks now.
----@param client eventlog.Client
----@return integer way
-function M.way(client)
-  return client.asks_state_by or 1
-end
-
---- The ways in which a client asks for the id that was generated last, which the
+--- The ways in which a server is asked for the id that was generated last, which the
 --- last way does not tell: an iterator.
----@param client eventlog.Client
-function M.ways_to_last_id(client)
-  local way = math.min(M.way(client), #ways - 1) - 1
+---@param abilities eventlog.Abilities
+function M.ways_to_last_id(abilities)
+  local way = math.min(abilities.asks_state_by, #ways - 1) - 1
   return function()
     way = way + 1
     return way < #ways and way or nil
@@ -114,22 +107,21 @@ function M.ask(way, request, name)
 end
 
 --- Takes its replies apart, the first of which is at hand.
----@param client eventlog.Client
 ---@param way integer in which it was asked
 ---@param connection table
 ---@param kind string the first reply's type
 ---@return eventlog.PlainState|nil state
 ---@return eventlog.Error? err
----@return boolean? refused whether it is refused in this way only: the client now
----  asks in the next one
-function M.take(client, way, connection, kind)
+---@return boolean? refused whether it is refused in this way only: the server is
+---  asked in the next one from now on
+function M.take(way, connection, kind)
   if kind ~= "error" then return ways[way].take(connection) end
   local err = Error.from_server(connection.decoder:value())
   if err.message:find("no such key", 1, true) then
     return { last = "0-0", length = 0 }
   end
   if way == #ways or not is_refusal(err) then return nil, err end
-  client.asks_state_by = way + 1
+  connection.abilities.asks_state_by = way + 1
   return nil, err, true
 end
 

@@ -65,9 +65,19 @@ local function missing(name, why)
   return driver
 end
 
+--- A driver whose every connection fails: there is nothing to encrypt with.
+local without_tls = {
+  open = function()
+    return nil, Error.new("unsupported", "this version has no TLS: use redis:// " ..
+      "or a TLS proxy such as stunnel")
+  end,
+}
+
 --- The driver for what the option says; nil: the one that fits where we run.
 ---@param option string|function|nil
-function M.find(option)
+---@param tls boolean? whether its connections are to be encrypted
+function M.find(option, tls)
+  if tls then return without_tls end
   if type(option) == "function" then return wait.new(option) end
   local name = option or (in_openresty() and "openresty" or "blocking")
   local driver, why = load(name)

@@ -85,10 +85,10 @@ end
 
 --- A nudge has helped: from now on nothing is pipelined behind a blocking command.
 function M.degrade(self)
-  local client = self.client
-  if client.waits_alone then return end
-  client.waits_alone = true
-  client:tell("degraded", self.log.name, "the server holds back what is pipelined " ..
+  local abilities = self.connection.abilities
+  if abilities.waits_alone then return end
+  abilities.waits_alone = true
+  self.client:tell("degraded", self.log.name, "the server holds back what is pipelined " ..
     "behind a blocking command: each batch takes one more round trip")
 end
 
@@ -113,7 +113,7 @@ end
 --- Asks where the log stands; only the first time with the script's body.
 --- `whole`: the whole state even if `after` is still there.
 function M.look(self, request, after, whole)
-  local command, text = reading_script.command(self.client, scripts.state,
+  local command, text = reading_script.command(self.connection.abilities, scripts.state,
     self.by_body)
   self.look_command = command
   request:command(command, text, 1, self.log.name, after, whole and 1 or 0)
@@ -213,7 +213,7 @@ function M.detach(self)
   if connection then
     self.connection = nil
     connection:close()
-    self.client:release(connection, self.log.name)
+    self.endpoint:release(connection, self.log.name)
   end
 end
 

@@ -57,6 +57,7 @@ function M.new(log, start)
     polls = false, -- whether the caller of next() does not wait
     left_at = nil, -- when one that polls left
     away = 0, -- for how many seconds it was away lately
+    endpoint = nil, -- the server that the log was last asked of
     connection = nil,
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the thread that is in next(), unless an error broke it off
@@ -82,7 +83,7 @@ end
 --- script may do better: then the follower goes back, and sends it that way.
 local function recover(self, err)
   if err.code ~= "NOSCRIPT" then -- else the script is sent whole
-    local refusal = reading_script.judge(self.client, self.look_command, err,
+    local refusal = reading_script.judge(self.connection.abilities, self.look_command, err,
       self.refused)
     if refusal then return refusal end
     self.refused = err
@@ -106,7 +107,9 @@ local function attach(self, deadline)
   if self.connection and self.connection:is_foreign() then exchange.go_back(self) end
   local err
   if not self.connection then
-    self.connection, err = self.client:checkout(self.retry ~= nil)
+    self.endpoint, err = self.client.topology:endpoint(self.log.name, deadline)
+    if not self.endpoint then return nil, err end
+    self.connection, err = self.endpoint:checkout(self.retry ~= nil)
     if not self.connection then return nil, err end
   end
   local connection = self.connection
@@ -114,7 +117,7 @@ local function attach(self, deadline)
   if not connection:is_established() then
     ok, err = retry.wait_for_turn(self, connection, deadline)
     if not ok then return nil, err end
-    ok, err = self.client:establish(connection, self.log.name, deadline)
+    ok, err = self.endpoint:establish(connection, self.log.name, deadline)
     if not ok then return nil, err end
     if self.ended then return nil, self.ended end -- on_event may close it
   end

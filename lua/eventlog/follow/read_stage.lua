@@ -59,7 +59,7 @@ function M.ask(self, request)
     request:command("XREAD", "COUNT", count, "BLOCK", block * 1000, "STREAMS",
       name, page.after)
     page.till = block + (follows and self.due[#self.due].till or system.now())
-    page.alone = self.client.waits_alone
+    page.alone = self.connection.abilities.waits_alone
     if page.alone then return 1, page end
   else
     request:command("XREAD", "COUNT", count, "STREAMS", name, page.after)

@@ -65,9 +65,9 @@ end
 function M.note_answer(self)
   if not self.was_answered then
     self.was_answered = true
-    self.client:note_ready()
+    self.endpoint:note_ready()
   end
-  if self.retry then self.client:note_up() end
+  if self.retry then self.endpoint:note_up() end
 end
 
 --- The connection is lost: what the follower does next. Returns nothing if it
@@ -94,7 +94,7 @@ function M.plan(self, err)
     return explain(self, connection, err)
   end
   if not err.too_large then
-    client:note_down()
+    if self.endpoint then self.endpoint:note_down() end
     local pause
     pause, retry.delay = backoff.step(retry.delay, backoff.LONGEST)
     retry.at = now + pause
@@ -110,7 +110,7 @@ function M.wait_for_turn(self, connection, deadline)
   while retry and retry.at do
     local ok, err = connection:sleep_until(retry.at, deadline)
     if not ok then return nil, err end
-    if self.client:may_reconnect() then
+    if self.endpoint:may_reconnect() then
       retry.at = nil
     else
       retry.at = system.now() + backoff.FIRST * (1 + system.jitter())

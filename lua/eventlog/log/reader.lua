@@ -23,7 +23,7 @@ local M = {}
 ---  beside another one
 function M.new(connection, request, log, size, alone)
   return setmetatable({
-    client = log.client,
+    abilities = connection.abilities,
     connection = connection,
     decoder = connection.decoder,
     request = request,
@@ -92,7 +92,7 @@ end
 local function state_by_script(self)
   local whole, refused = false, nil
   while true do
-    local command, text = reading_script.command(self.client, scripts.state, whole)
+    local command, text = reading_script.command(self.abilities, scripts.state, whole)
     local kind, err = self:call(command, text, 1, self.name, "0-0", 1)
     if kind then
       local list, failure, why = self.decoder:strings(1, log_state.SIZE)
@@ -103,7 +103,7 @@ local function state_by_script(self)
     elseif err.code == "NOSCRIPT" then
       whole = true
     else
-      local final = reading_script.judge(self.client, command, err, refused)
+      local final = reading_script.judge(self.abilities, command, err, refused)
       if final then return nil, final end
       refused = err
     end
@@ -111,9 +111,9 @@ local function state_by_script(self)
 end
 
 --- Appends the question where the log stands. Returns how many replies it has.
----@param way integer? of xinfo.lua; nil: the client's
+---@param way integer? of xinfo.lua; nil: the server's
 function Reader:want_state(way)
-  self.asked_by = way or xinfo.way(self.client)
+  self.asked_by = way or self.abilities.asks_state_by
   return xinfo.ask(self.asked_by, self.request, self.name)
 end
 
@@ -126,7 +126,7 @@ function Reader:take_state()
   self.asked_by = nil
   local kind, err = self.connection:reply()
   if not kind then return nil, err end
-  return xinfo.take(self.client, way, self.connection, kind)
+  return xinfo.take(way, self.connection, kind)
 end
 
 --- The same, of a question of its own.
@@ -146,7 +146,7 @@ end
 function Reader:newest_id()
   self.has_entries, self.page_size = true, 1 -- so has XINFO's reply
   local state, err, refused
-  for way in xinfo.ways_to_last_id(self.client) do
+  for way in xinfo.ways_to_last_id(self.abilities) do
     state, err, refused = self:get_state(way)
     if not refused then break end
   end

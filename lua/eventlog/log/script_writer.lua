@@ -5,6 +5,7 @@
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local backoff = require "eventlog.base.backoff"
+local call = require "eventlog.command.call"
 local once_script = require "eventlog.command.once_script"
 local scripts = require "eventlog.command.scripts"
 local side_key = require "eventlog.log.side_key"
@@ -87,17 +88,17 @@ end
 --- One attempt on a connection of its own.
 local function attempt(self, add)
   local client = self.client
-  local connection, err = client:acquire(self.name)
-  if not connection then return failed(err, "none") end
+  local connection, endpoint = call.acquire(client, self.name)
+  if not connection then return failed(endpoint, "none") end
   local request = client:take_request()
-  local ids
+  local ids, err
   encode(self, request, "EVALSHA", once_script.sha, add)
   ids, err = exchange(connection, request, add)
   if err and err.code == "NOSCRIPT" then
     encode(self, request, "EVAL", once_script.body, add)
     ids, err = exchange(connection, request, add)
   end
-  client:release(connection, self.name)
+  endpoint:release(connection, self.name)
   client:give_request(request)
   return ids, err
 end
@@ -117,7 +118,7 @@ local function retry(self, add)
     self.client:tell("reconnecting", self.name, err.message)
     local pause
     pause, delay = backoff.step(delay, LONGEST_DELAY)
-    local ok, closed = self.client:pause(pause)
+    local ok, closed = self.client.topology:pause(pause)
     if not ok then return failed(closed, unknown and "unknown" or "none") end
   end
 end

@@ -15,6 +15,7 @@
 
 local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
+local call = require "eventlog.command.call"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
 
@@ -72,8 +73,8 @@ local function take_id(decoder, kind)
   return nil, "protocol", "the reply is not XADD's"
 end
 
-local function encode_lone(request, call, entries)
-  local ok, message = request:entries(call.bytes, call.argc, entries, 1)
+local function encode_lone(request, way, entries)
+  local ok, message = request:entries(way.bytes, way.argc, entries, 1)
   if not ok then return nil, message end
   return 1, take_id
 end
@@ -113,7 +114,7 @@ end
 local NEVER = "18446744073709551615-18446744073709551615"
 
 local function encode_unit(self, request, entries, n, group)
-  local held = self.client.has_multi and 0 or 1
+  local held = self.client.topology.abilities.has_multi and 0 or 1
   request:command("MULTI")
   if held == 1 then request:command("XREAD", "BLOCK", 0, "STREAMS", self.name, NEVER) end
   request:command("EVAL", scripts.guard.body, 1, self.name, group, last_seq_before(n))
@@ -135,8 +136,8 @@ local function encode(self, request, entries, n, group)
     return encode_lone(request, self.xadd, entries)
   end
   if n == 1 then
-    local call = self.by_sha
-    local widest, message = request:entries(call.bytes, call.argc, entries, 1)
+    local by_sha = self.by_sha
+    local widest, message = request:entries(by_sha.bytes, by_sha.argc, entries, 1)
     if not widest then return nil, message end
     if widest <= scripts.MAX_FIELDS then return 1, take_id end
     request:clear()
@@ -218,7 +219,7 @@ end
 --- has forgotten the script.
 local function add(self, connection, request, entries, n, replies, take, group)
   local ids, err, multi = exchange(connection, request, replies, take, n)
-  if multi then self.client.has_multi = true end
+  if multi then connection.abilities.has_multi = true end
   local alone = multi == "alone" and err and err.outcome == "none" and
     connection:is_established()
   if not alone and (ids or err.code ~= "NOSCRIPT") then return ids, err end
@@ -257,11 +258,10 @@ function Writer:add(entries, n, level)
   end
   local ids
   repeat
-    local connection
-    connection, err = client:acquire(self.name)
+    local connection, endpoint = call.acquire(client, self.name)
     if not connection then
       client:give_request(request)
-      return failed(err, "none")
+      return failed(endpoint, "none")
     end
     ids, err = add(self, connection, request, entries, n, replies, take, group)
     -- What a dead connection did not take in is sent again.
@@ -270,7 +270,7 @@ function Writer:add(entries, n, level)
       request:clear()
       replies, take = encode(self, request, entries, n, group)
     end
-    client:release(connection, self.name)
+    endpoint:release(connection, self.name)
   until not (again and replies)
   client:give_request(request)
   return ids, err
