@@ -31,7 +31,7 @@ local function new_transport(says)
     assert(decoder:feed(piece))
     return decoder:next()
   end
-  function transport.heard() return 0 end
+  function transport.last_read_at() return 0 end
   function transport:idle() return self.open and not self.is_dead end
   function transport:sleep(seconds)
     self.slept[#self.slept + 1] = seconds
@@ -100,7 +100,7 @@ describe("an endpoint", function()
       local request = core.request()
       request:command("PING")
       request:command("PING")
-      assert(connection:send(request, 2, 0))
+      assert(connection:send(request, 2))
     end
     assert.equal("status", owing:reply())
     assert.is_nil(lost:reply())
