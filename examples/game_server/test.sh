@@ -173,8 +173,8 @@ done
 
 # Without a Redis it says so, in one line.
 ! "$game" "unix://$dir/none.sock" 30 > "$dir/out" 2> "$dir/err" || fail "no Redis, no error"
-[ "$(wc -l < "$dir/err")" = 1 ] && grep -q 'redis-server starts one' "$dir/err" ||
-  fail "no Redis, and not one line"
+[ "$(wc -l < "$dir/err")" = 1 ] || fail "no Redis, and not one line"
+grep -q 'redis-server starts one' "$dir/err" || fail "no Redis, and no word of how to start one"
 
 printf '%s\n' "$reports"
 echo "passed: Redis was stopped from tick $stopped_at on, for 60 ticks"
