@@ -226,6 +226,24 @@ describe("a request", function()
     assert.equal(bytes, request:bytes())
   end)
 
+  it("makes a whole read of a log, whatever it held before", function()
+    local request = core.request()
+    for _, key in ipairs { "log", "", "a\r\nb\0", ("k"):rep(5000) } do
+      local read = { "XREAD", "COUNT", "1001", "STREAMS", key, "5-1" }
+      local waiting = { "XREAD", "COUNT", "2", "BLOCK", "5000", "STREAMS", key, "5-1" }
+      local unpack = table.unpack or unpack -- luacheck: std max
+      assert.equal(1, request:read(key, "5-1", 1001))
+      assert.equal(command(unpack(read)), request:bytes())
+      request:sent(7)
+      assert.equal(1, request:read(key, "5-1", 2, 5000))
+      assert.equal(command(unpack(waiting)), request:bytes())
+      assert.equal(3, request:read(key, "5-1", 2, 5000, true))
+      assert.equal(command(unpack(waiting)) .. command("XRANGE", key, "5-1", "5-1") ..
+        command("XLEN", key), request:bytes())
+    end
+    assert.is_false(pcall(request.read, request, "log", "5-1"))
+  end)
+
   --- The bytes of these entries behind the head "XADD k *".
   local function encode(entries)
     local request = core.request()
@@ -417,6 +435,71 @@ describe("a decoder", function()
     end
   end)
 
+  it("makes a page's entries at once, unless there are more than asked for", function()
+    local decoder = core.decoder()
+    local read = "*1\r\n*2\r\n" .. bulk("log") .. page
+    for _, case in ipairs { { page, "range" }, { read, "read" } } do
+      decoder:feed(case[1])
+      decoder:next()
+      for _, fields in ipairs { "map", "pairs" } do
+        for limit = 2, 4 do
+          local expected = { decoder:page(case[2], limit) }
+          if limit > 2 then
+            expected[5] = decoder:entries(case[2], 0, limit, nil, fields == "pairs")
+          end
+          assert.same(expected, { decoder:page(case[2], limit, fields) })
+        end
+      end
+    end
+    for _, none in ipairs { { "*0\r\n", "range" }, { "*-1\r\n", "read" } } do
+      decoder:feed(none[1])
+      decoder:next()
+      assert.same({ 0, nil, nil, nil, {} }, { decoder:page(none[2], 10, "map") })
+    end
+    -- It looks at each entry.
+    decoder:feed("*3\r\n" .. entry("1-0", "f", "1") .. "*2\r\n" .. bulk("2-0") .. ":1\r\n" ..
+      entry("3-0", "f", "3"))
+    decoder:next()
+    assert.equal(3, (decoder:page("range", 3)))
+    local got, kind = decoder:page("range", 3, "map")
+    assert.same({ nil, "protocol" }, { got, kind })
+    assert.is_false(pcall(decoder.page, decoder, "range", 3, "list"))
+  end)
+
+  it("takes the replies of a probe that are there", function()
+    local there, gone = "*1\r\n" .. entry("1-0", "f", "1"), "*0\r\n"
+    for _, case in ipairs {
+      { "", { 0 } },
+      { there:sub(1, -2), { 0 } },
+      { there, { 1, "array", 1 } },
+      { gone, { 1, "array", 0 } },
+      { there .. ":12", { 1, "array", 1 } },
+      { there .. ":12\r\n", { 2, "integer", 1, 12 } },
+      { gone .. ":0\r\n", { 2, "integer", 0, 0 } },
+      { there .. ":12\r\n" .. page, { 2, "integer", 1, 12 } },
+      { "-LOADING\r\n:1\r\n", { 1, "error" } },
+      { ":1\r\n:1\r\n", { 1, "integer" } },
+      { there .. "-NOPERM\r\n", { 2, "error", 1 } },
+      { there .. gone, { 2, "array", 1 } },
+      { page .. ":1\r\n", { nil, "protocol" } },
+      { "HTTP/1.1\r\n", { nil, "protocol" } },
+      { there .. "HTTP/1.1\r\n", { nil, "protocol" } },
+    } do
+      local decoder = core.decoder()
+      decoder:feed("+before\r\n" .. case[1])
+      assert.equal("status", decoder:next())
+      local taken, type, found, length = decoder:probe()
+      if taken == nil then found = nil end -- why
+      assert.same(case[2], { taken, type, found, length }, case[1])
+      if type == "error" then assert.matches("^%u+$", decoder:value()) end
+    end
+    local decoder = core.decoder() -- what is behind them comes next
+    decoder:feed(there .. ":12\r\n" .. page)
+    decoder:probe()
+    assert.equal("array", decoder:next())
+    assert.equal(3, decoder:length())
+  end)
+
   it("finds the error among strings", function()
     local decoder = core.decoder()
     decoder:feed("*4\r\n+OK\r\n" .. bulk("1-0") .. "-OOM no\r\n+OK\r\n")
@@ -594,9 +677,11 @@ describe("a decoder", function()
           for _, shape in ipairs { "range", "read" } do
             decoder:entries(shape, random(2), random(4))
             decoder:page(shape, random(4))
+            decoder:page(shape, random(4), "pairs")
           end
           decoder:strings(1 + random(3), random(3))
           decoder:value()
+          if random(4) == 0 then decoder:probe() end
         end
         decoder:trim()
       end

@@ -1,5 +1,6 @@
-/* eventlog.core's decoder: bytes -> replies -> Lua tables. */
-#include "lua_binding.h"
+/* eventlog.core's decoder: bytes -> replies, and what is no entry in them as
+ * Lua values; lua_entries.c has the entries. */
+#include "lua_decoder.h"
 
 #include <string.h>
 
@@ -8,8 +9,6 @@
 typedef struct lua_decoder {
   evl_decoder *decoder;
 } lua_decoder;
-
-static const char *const shapes[] = {"range", "read", NULL}; /* evl_shape */
 
 evl_decoder *evl_binding_check_decoder(lua_State *L, int index) {
   lua_decoder *self = luaL_checkudata(L, index, CLASS);
@@ -50,7 +49,7 @@ static int decoder_feed(lua_State *L) {
                                  evl_decoder_error(d));
 }
 
-static evl_item first_item(const evl_decoder *d) {
+evl_item evl_binding_first_item(const evl_decoder *d) {
   evl_cursor cursor = evl_cursor_start(d);
   evl_item item;
 
@@ -59,8 +58,13 @@ static evl_item first_item(const evl_decoder *d) {
   return item;
 }
 
+int evl_binding_push_wrong_shape(lua_State *L) {
+  return evl_binding_push_status(L, EVL_EPROTOCOL,
+                                 "the reply is not what the command answers");
+}
+
 int evl_binding_push_type(lua_State *L, const evl_decoder *d) {
-  lua_pushstring(L, evl_item_type_name(first_item(d).type));
+  lua_pushstring(L, evl_item_type_name(evl_binding_first_item(d).type));
   return 1;
 }
 
@@ -115,7 +119,7 @@ static int decoder_trim(lua_State *L) {
 
 /* decoder:value() -> the reply, a string or an integer; else nil */
 static int decoder_value(lua_State *L) {
-  evl_item item = first_item(evl_binding_check_decoder(L, 1));
+  evl_item item = evl_binding_first_item(evl_binding_check_decoder(L, 1));
 
   switch (item.type) {
   case EVL_ITEM_STRING:
@@ -130,7 +134,7 @@ static int decoder_value(lua_State *L) {
 
 /* decoder:id() -> the reply, an entry's id; else nil */
 static int decoder_id(lua_State *L) {
-  evl_item item = first_item(evl_binding_check_decoder(L, 1));
+  evl_item item = evl_binding_first_item(evl_binding_check_decoder(L, 1));
   evl_id id;
 
   if (item.type != EVL_ITEM_STRING ||
@@ -140,14 +144,9 @@ static int decoder_id(lua_State *L) {
   return 1;
 }
 
-static int wrong_shape(lua_State *L) {
-  return evl_binding_push_status(L, EVL_EPROTOCOL,
-                                 "the reply is not what the command answers");
-}
-
 /* decoder:length() -> how many items the reply has, an array; else nil */
 static int decoder_length(lua_State *L) {
-  evl_item item = first_item(evl_binding_check_decoder(L, 1));
+  evl_item item = evl_binding_first_item(evl_binding_check_decoder(L, 1));
 
   if (item.type != EVL_ITEM_ARRAY) return 0;
   lua_pushinteger(L, (lua_Integer)item.len);
@@ -170,10 +169,11 @@ static int decoder_strings(lua_State *L) {
   if (evl_cursor_next(&cursor, &item) != EVL_OK ||
       item.type != EVL_ITEM_ARRAY || first < 1 || count < 0 ||
       (uint64_t)(first - 1 + count) > item.len)
-    return wrong_shape(L);
+    return evl_binding_push_wrong_shape(L);
   lua_createtable(L, (int)count, 0);
   for (i = 1; i < first + count; i++) {
-    if (evl_cursor_next(&cursor, &item) != EVL_OK) return wrong_shape(L);
+    if (evl_cursor_next(&cursor, &item) != EVL_OK)
+      return evl_binding_push_wrong_shape(L);
     if (i < first) continue;
     if (item.type == EVL_ITEM_ERROR) {
       lua_pushnil(L);
@@ -184,7 +184,7 @@ static int decoder_strings(lua_State *L) {
     }
     if (item.type != EVL_ITEM_STRING ||
         (ids && evl_id_parse(item.string, item.len, &id) != EVL_OK))
-      return wrong_shape(L);
+      return evl_binding_push_wrong_shape(L);
     lua_pushlstring(L, item.string, item.len);
     lua_rawseti(L, -2, (int)(i - first + 1));
   }
@@ -239,12 +239,12 @@ static int decoder_info(lua_State *L) {
   if (evl_cursor_next(&cursor, &list) != EVL_OK ||
       list.type != EVL_ITEM_ARRAY || list.len % 2 != 0 ||
       list.len / 2 > INFO_NAMES)
-    return wrong_shape(L);
+    return evl_binding_push_wrong_shape(L);
   lua_newtable(L);
   for (i = 0; i < list.len / 2; i++) {
     if (evl_cursor_next(&cursor, &name) != EVL_OK ||
         name.type != EVL_ITEM_STRING || first_leaf(&cursor, &leaf) != EVL_OK)
-      return wrong_shape(L);
+      return evl_binding_push_wrong_shape(L);
     lua_pushlstring(L, name.string, name.len);
     if (leaf.type == EVL_ITEM_STRING)
       lua_pushlstring(L, leaf.string, leaf.len);
@@ -257,194 +257,6 @@ static int decoder_info(lua_State *L) {
   return 1;
 }
 
-/* --- entries ------------------------------------------------------------- */
-
-static int skip_fields(evl_cursor *cursor, size_t fields) {
-  evl_item name, value;
-
-  while (fields-- > 0)
-    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
-  return EVL_OK;
-}
-
-/* decoder:page(shape, limit) -> count, last, first, size: how many entries the
- * reply holds, which is at most one more than limit; the id of the last of its
- * first `limit` entries, and of the first; how many bytes the last entry of all
- * has, as Redis sends it. Or nil, kind, why. shape: "range" (XRANGE,
- * XREVRANGE) or "read" (XREAD). Does not look at the entries between. */
-static int decoder_page(lua_State *L) {
-  evl_decoder *d = evl_binding_check_decoder(L, 1);
-  evl_cursor cursor = evl_cursor_start(d);
-  evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
-  size_t limit = (size_t)luaL_checkinteger(L, 3), count, fields;
-  evl_cursor last = evl_cursor_start(d);
-  evl_item id;
-
-  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK ||
-      (count > limit && count - limit > 1))
-    return wrong_shape(L);
-  lua_pushinteger(L, (lua_Integer)count);
-  if (count == 0) return 1;
-  if (evl_cursor_last(&last, shape, limit > 0 && count > limit) != EVL_OK ||
-      evl_cursor_entry(&last, &id, &fields) != EVL_OK)
-    return wrong_shape(L);
-  if (limit > 0)
-    lua_pushlstring(L, id.string, id.len);
-  else
-    lua_pushnil(L);
-  if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK) return wrong_shape(L);
-  lua_pushlstring(L, id.string, id.len);
-  lua_pushinteger(L, (lua_Integer)evl_decoder_last_size(d, shape));
-  return 4;
-}
-
-/* The names of the entry before: those of the next are the same, as a rule, and
- * then Lua need not look them up. They lie on the stack from `base` on. */
-enum { NAMES = 32 };
-
-typedef struct names {
-  int base;
-  size_t count;
-  evl_item items[NAMES];
-} names;
-
-static void names_init(lua_State *L, names *known, size_t count) {
-  size_t i;
-
-  known->base = lua_gettop(L) + 1;
-  known->count = count;
-  for (i = 0; i < count; i++) {
-    known->items[i].string = "";
-    known->items[i].len = 0;
-    if (i == 0)
-      lua_pushliteral(L, "");
-    else
-      lua_pushvalue(L, known->base);
-  }
-}
-
-/* Pushes the name of an entry's nth field. */
-static void push_name(lua_State *L, names *known, size_t n,
-                      const evl_item *name) {
-  if (n >= known->count) {
-    lua_pushlstring(L, name->string, name->len);
-    return;
-  }
-  if (known->items[n].len != name->len ||
-      memcmp(known->items[n].string, name->string, name->len) != 0) {
-    lua_pushlstring(L, name->string, name->len);
-    lua_replace(L, known->base + (int)n);
-    known->items[n] = *name;
-  }
-  lua_pushvalue(L, known->base + (int)n);
-}
-
-/* What a table is made for, where so many are claimed: no more than the bytes
- * that are left can hold. Beyond what is usual it grows with what comes. */
-static int foreseen(size_t claimed, size_t room) {
-  enum { USUAL = 4096 };
-
-  if (claimed > room) claimed = room;
-  return (int)(claimed < USUAL ? claimed : USUAL);
-}
-
-/* Pushes so many fields of an entry: { name = value, ... }, of a name that is
- * repeated the last value; or { { name, value }, ... }, as they are stored. */
-static int push_map(lua_State *L, evl_cursor *cursor, names *known,
-                    size_t fields) {
-  evl_item name, value;
-  size_t n;
-
-  lua_createtable(L, 0, foreseen(fields, evl_cursor_room(cursor, 0)));
-  for (n = 0; n < fields; n++) {
-    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
-    push_name(L, known, n, &name);
-    lua_pushlstring(L, value.string, value.len);
-    lua_rawset(L, -3);
-  }
-  return EVL_OK;
-}
-
-static int push_pairs(lua_State *L, evl_cursor *cursor, names *known,
-                      size_t fields) {
-  evl_item name, value;
-  size_t n;
-
-  lua_createtable(L, foreseen(fields, evl_cursor_room(cursor, 0)), 0);
-  for (n = 0; n < fields; n++) {
-    if (evl_cursor_field(cursor, &name, &value) != EVL_OK) return EVL_EPROTOCOL;
-    lua_createtable(L, 2, 0);
-    push_name(L, known, n, &name);
-    lua_rawseti(L, -2, 1);
-    lua_pushlstring(L, value.string, value.len);
-    lua_rawseti(L, -2, 2);
-    lua_rawseti(L, -2, (int)n + 1);
-  }
-  return EVL_OK;
-}
-
-/* Pushes one entry: { id = ..., fields = ... }. The keys are the calling
- * function's upvalues, so that they are not looked up each time. */
-static int push_entry(lua_State *L, evl_cursor *cursor, names *known,
-                      int as_pairs) {
-  evl_item id;
-  size_t fields;
-  int status;
-
-  if (evl_cursor_entry(cursor, &id, &fields) != EVL_OK) return EVL_EPROTOCOL;
-  lua_createtable(L, 0, 2);
-  lua_pushvalue(L, lua_upvalueindex(1)); /* "id" */
-  lua_pushlstring(L, id.string, id.len);
-  lua_rawset(L, -3);
-  lua_pushvalue(L, lua_upvalueindex(2)); /* "fields" */
-  status = as_pairs ? push_pairs(L, cursor, known, fields)
-                    : push_map(L, cursor, known, fields);
-  if (status != EVL_OK) return status;
-  lua_rawset(L, -3);
-  return EVL_OK;
-}
-
-/* decoder:entries(shape, skip, limit [, into [, pairs]]) -> a list of the
- * reply's entries: not the first `skip`, and at most `limit` of those that
- * follow; appended to the list `into` if it is one. pairs: whether an entry's
- * fields are a list of pairs. Or nil, kind, why. */
-static int decoder_entries(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
-  evl_shape shape = (evl_shape)luaL_checkoption(L, 2, NULL, shapes);
-  size_t skip = (size_t)luaL_checkinteger(L, 3);
-  size_t limit = (size_t)luaL_checkinteger(L, 4);
-  int as_pairs = lua_toboolean(L, 6);
-  size_t count, i, at, fields;
-  evl_item id;
-  names known;
-  int list;
-
-  if (evl_cursor_entries(&cursor, shape, &count) != EVL_OK)
-    return wrong_shape(L);
-  if (skip > count) skip = count;
-  if (limit > count - skip) limit = count - skip;
-  lua_settop(L, 5);
-  if (lua_isnil(L, 5)) /* one more key: a batch's caught_up */
-    lua_createtable(L, foreseen(limit, evl_cursor_room(&cursor, 1)), 1);
-  else
-    luaL_checktype(L, 5, LUA_TTABLE);
-  list = lua_gettop(L);
-  at = lua_rawlen(L, list);
-  luaL_checkstack(L, NAMES + 8, NULL);
-  names_init(L, &known, limit > 1 ? NAMES : 0); /* a lone one has none before */
-  for (i = 0; i < skip; i++)
-    if (evl_cursor_entry(&cursor, &id, &fields) != EVL_OK ||
-        skip_fields(&cursor, fields) != EVL_OK)
-      return wrong_shape(L);
-  for (i = 0; i < limit; i++) {
-    if (push_entry(L, &cursor, &known, as_pairs) != EVL_OK)
-      return wrong_shape(L);
-    lua_rawseti(L, list, (int)++at);
-  }
-  lua_settop(L, list);
-  return 1;
-}
-
 void evl_binding_open_decoder(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"feed", decoder_feed},
@@ -454,7 +266,6 @@ void evl_binding_open_decoder(lua_State *L) {
       {"id", decoder_id},
       {"value", decoder_value},
       {"length", decoder_length},
-      {"page", decoder_page},
       {"strings", decoder_strings},
       {"any_string", decoder_any_string},
       {"info", decoder_info},
@@ -466,10 +277,7 @@ void evl_binding_open_decoder(lua_State *L) {
   evl_binding_new_class(L, CLASS, methods, decoder_gc);
   luaL_getmetatable(L, CLASS);
   lua_getfield(L, -1, "__index");
-  lua_pushliteral(L, "id");
-  lua_pushliteral(L, "fields");
-  lua_pushcclosure(L, decoder_entries, 2);
-  lua_setfield(L, -2, "entries");
+  evl_binding_set_entries(L);
   lua_pop(L, 2);
   lua_pushcfunction(L, decoder_new);
   lua_setfield(L, -2, "decoder");

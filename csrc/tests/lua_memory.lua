@@ -144,6 +144,22 @@ local pieces = {
     return kind == "array" and count == 2 and last == "1-2" and
       entries[2].fields[""] == "xy" and entries[1].fields.a == "b"
   end },
+  { "a page made at once", function(core)
+    local count, last, _, _, entries = decoded(core, PAGE):page("range", 2, "map")
+    return count == 2 and last == "1-2" and entries[2].fields[""] == "xy"
+  end },
+  { "a probe", function(core)
+    local taken, kind, found, length = core.decoder():probe()
+    local decoder = core.decoder()
+    decoder:feed("*0\r\n:7\r\n")
+    if taken ~= 0 or kind or found or length then return false end
+    taken, kind, found, length = decoder:probe()
+    return taken == 2 and kind == "integer" and found == 0 and length == 7
+  end },
+  { "a read", function(core)
+    local request = core.request()
+    return request:read(("x"):rep(5000), "1-1", 10, 5000, true) == 3 and request:size() > 5000
+  end },
   { "a page of pairs", function(core)
     local entries = decoded(core, PAGE):entries("range", 0, 2, nil, true)
     return entries[2].fields[2][2] == "xy" and entries[1].fields[1][1] == "a"
