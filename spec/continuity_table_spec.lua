@@ -207,6 +207,27 @@ describe("where the server counts,", function()
       wait
       XADD log 8-0 +; XADD log 9-0 +; XADD log 10-0 +; XDEL log 9-0; XTRIM log MAXLEN 1
       next 10-0 gap 7-0 10-0 some ]] },
+    { "the only one that may be missing was deleted unread: no gap", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      XADD log 2-0 +; XADD log 3-0 +; XDEL log 1-0 2-0
+      next 3-0 ]] },
+    { "any number deleted unread is no gap before an entry that comes right behind", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      XADD log 1-1 +; XADD log 3-0 +; XADD log 4-0 +; XADD log 5-0 +; XDEL log 1-0 3-0 4-0
+      next 1-1 5-0 ]] },
+    { "two deleted unread may hide one that was trimmed: a gap without a count", [[
+      add 1-0
+      follow all
+      next 1-0
+      wait
+      XADD log 2-0 +; XADD log 3-0 +; XADD log 4-0 +; XADD log 5-0 +; XDEL log 1-0 3-0 4-0
+      next 2-0 5-0 gap 1-0 2-0 some ]] },
     { "entries deleted once they were handed out are no gap where the last id was set", [[
       add 1-0 2-0 3-0
       XTRIM log MAXLEN 2
@@ -477,6 +498,38 @@ describe("where the server counts,", function()
       DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +; XDEL log 1-0 2-0
       idle
       next 3-0 reset rewound ]] },
+    { "made anew, with an older one left between two that were deleted", [[
+      add 2-2
+      follow all
+      next 2-2
+      wait
+      DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +; XDEL log 1-0 3-0
+      idle
+      next 2-0 reset recreated ]] },
+    { "made anew, with its newest one deleted: once", [[
+      add 1-1
+      follow all
+      next 1-1
+      wait
+      DEL log; XADD log 6-0 +; XADD log 7-0 +; XDEL log 7-0
+      next 6-0 reset recreated
+      add 9-0
+      next 9-0 ]] },
+    { "made anew, with an older one left, and one behind it", [[
+      add 2-2
+      follow all
+      next 2-2
+      wait
+      DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +; XADD log 4-0 +; XDEL log 1-0 3-0
+      next 2-0 4-0 reset recreated ]] },
+    { "the same, where older ones had been handed out", [[
+      add 1-7 2-2
+      follow all
+      next 1-7 2-2
+      wait
+      DEL log; XADD log 1-0 +; XADD log 1-6 +; XADD log 3-0 +; XDEL log 1-0 3-0
+      idle
+      next 1-6 reset recreated ]] },
     { "made anew with more than there were, some of them older", [[
       add 1-0 2-0 3-0
       follow all
@@ -926,6 +979,15 @@ describe("the judge of a page and the look behind it", function()
       page = { "6-0", "7-0" }, more = true,
       seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "9-5", "6-0", "9-5", "3", "10", "9-0", "1" } },
+    { "the missing one was deleted unread, as an earlier look told", "- -", after = "3-0",
+      known = { index = 3, counted = "1-0", entry = true, first = "1-0" }, page = { "5-0" },
+      seen = { "5-0", "1-0", "5-0", "4", "5", "4-0", "0" },
+      state = { "5-0", "5-0", "5-0", "1", "5", "4-0", "1" } },
+    { "one deleted unread that the index has already is none that is missing", "gap some -",
+      after = "3-0", known = { index = 4, counted = "1-0", covered = "4-0", entry = true,
+        first = "1-0" }, page = { "6-0" },
+      seen = { "4-0", "1-0", "3-0", "3", "4", "4-0", "0" },
+      state = { "6-0", "6-0", "6-0", "1", "6", "4-0", "1" } },
     { "all of the page was trimmed behind it, and others with it", "gap some -",
       after = "5-0", known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
       page = { "6-0" }, seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },

@@ -26,10 +26,20 @@ local function commands(bytes)
   return list
 end
 
+--- XREAD without BLOCK: a wait ends at once.
+local function unblocked(words)
+  local kept = {}
+  for i, word in ipairs(words) do
+    local blocks = words[1] == "XREAD" and (word == "BLOCK" or words[i - 1] == "BLOCK")
+    if not blocks then kept[#kept + 1] = word end
+  end
+  return kept
+end
+
 --- Runs a command on the server; its type, and the decoder that has the reply.
 local function run(server, words)
   local socket, decoder, request = server.socket, core.decoder(), core.request()
-  request:command((table.unpack or unpack)(words))
+  request:command((table.unpack or unpack)(unblocked(words)))
   while request:size() > 0 do assert(socket:send(request) ~= nil) end
   local kind
   repeat
@@ -42,8 +52,8 @@ end
 
 local function integer(number) return string.format(":%d\r\n", number) end
 
-local function entries(decoder)
-  local list = assert(decoder:entries("range", 0, 2 ^ 31 - 1))
+local function entries(decoder, shape)
+  local list = assert(decoder:entries(shape, 0, 2 ^ 31 - 1))
   for i, entry in ipairs(list) do
     local words = {}
     for name, value in pairs(entry.fields) do
@@ -66,15 +76,29 @@ local function info(decoder, hides)
   return played.array((table.unpack or unpack)(parts))
 end
 
---- The bytes of a reply.
-local function encoded(command, kind, decoder, hides)
-  if kind == "error" then return "-" .. decoder:value() .. "\r\n" end
-  if kind == "integer" then return integer(decoder:value()) end
-  if command == "XINFO" then return info(decoder, hides) end
-  return entries(decoder)
+local function strings(decoder)
+  local list = assert(decoder:strings(1, decoder:length()))
+  for i, text in ipairs(list) do list[i] = played.bulk(text) end
+  return played.array((table.unpack or unpack)(list))
 end
 
---- options.before(n): is called before the nth command since reset(); with
+--- The bytes of a reply.
+local function encoded(words, kind, decoder, hides)
+  local command = words[1]
+  if kind == "error" then return "-" .. decoder:value() .. "\r\n" end
+  if kind == "integer" then return integer(decoder:value()) end
+  if kind == "string" then return played.bulk(decoder:value()) end
+  if kind == "nil" then return "*-1\r\n" end
+  if command == "XINFO" then return info(decoder, hides) end
+  if command:find("^EVAL") then return strings(decoder) end
+  if command == "XREAD" then -- of one log
+    return played.array(played.array(played.bulk("log"), entries(decoder, "read")))
+  end
+  return entries(decoder, "range")
+end
+
+--- A wait for entries of the log "log" ends after one timeout of the client's.
+--- options.before(n, words): is called before the nth command since reset(); with
 --- options.hides, XINFO does not tell these fields; with options.refuses(words),
 --- a command for which that is true is answered that error.
 ---@param server table of redis.lua
@@ -94,19 +118,25 @@ function M.client(server, options)
       function stream.send(_, bytes)
         for _, words in ipairs(commands(bytes)) do
           count = count + 1
-          options.before(count)
+          options.before(count, words)
           local refusal = options.refuses and options.refuses(words)
           if refusal then
             stream.sent[#stream.sent + 1] = "-" .. refusal .. "\r\n"
           else
             local kind, decoder = run(server, words)
-            stream.sent[#stream.sent + 1] = encoded(words[1], kind, decoder, hides)
+            -- A timeout of the client's comes before the wait's end.
+            if words[1] == "XREAD" and kind == "nil" then
+              stream.sent[#stream.sent + 1] = false
+            end
+            stream.sent[#stream.sent + 1] = encoded(words, kind, decoder, hides)
           end
         end
         return true
       end
       function stream.receive()
-        return table.remove(stream.sent, 1)
+        local piece = table.remove(stream.sent, 1)
+        if piece == false then return nil, "timeout" end
+        return piece
       end
       return byte_transport.new(stream)
     end,

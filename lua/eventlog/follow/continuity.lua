@@ -26,6 +26,7 @@ local compare = core.id_compare
 
 ---@class eventlog.Known what a follower knows of the log up to where it is
 ---@field index integer? how many entries were added up to there, at least
+---@field covered string? the id up to which the index has deleted ones behind there, too
 ---@field counted string? the last id up to which the server's counts told that
 ---@field entry boolean? whether it saw an entry there, and not just a last id
 ---@field claim string? id of an entry that the log had, as the caller says
@@ -33,7 +34,9 @@ local compare = core.id_compare
 ---@field seen eventlog.State? of the log when it looked last
 ---@field level boolean? whether it had read all that there was then
 ---@field recent string[]? ids of the entries it handed out last, without counts
----@field beginning boolean? whether it begins there: nothing can be missing
+---@field beginning boolean? whether it begins there: nothing can be missing; `seen` is
+---  of the log in which that place was found
+---@field begins boolean? whether it begins behind that id, which `seen` is of
 
 local M = {}
 
@@ -45,9 +48,11 @@ local RECENT = 32
 ---@return eventlog.Known
 function M.copy(known)
   return {
-    index = known.index, counted = known.counted, entry = known.entry,
+    index = known.index, covered = known.covered, counted = known.counted,
+    entry = known.entry,
     claim = known.claim, first = known.first, seen = known.seen,
     recent = known.recent, beginning = known.beginning, level = known.level,
+    begins = known.begins,
   }
 end
 
@@ -78,7 +83,7 @@ end
 ---@param claim string? the entry that was there, as the caller says
 ---@return eventlog.Known
 function M.at_start(state, after, claim)
-  local known = { first = state.first, seen = state, claim = claim }
+  local known = { first = state.first, seen = state, claim = claim, begins = true }
   if not claim then
     known.beginning = true -- nothing is said of what came before
   elseif not state.gone and claim == after then
@@ -87,7 +92,7 @@ function M.at_start(state, after, claim)
     known.index = state.added and
       (compare(state.deleted, after) < 0 and state.removed or 0) + 1
   elseif state.added then
-    known.index = state.deleted == claim and 1 or 0
+    known.index, known.covered = state.deleted == claim and 1 or 0, claim
   end
   return known
 end
@@ -104,17 +109,24 @@ function M.refutes(state, claim)
   end
 end
 
---- Whether XDEL has taken an entry behind a place since the last look, which did not
---- come with the page: it is not in known.index.
-local function took_behind(known, place, batch, state)
-  local deleted, seen = state.deleted, known.seen
-  if not seen or compare(deleted, place) <= 0 or compare(deleted, seen.deleted) <= 0 then
-    return false
+--- Whether XDEL has taken an entry behind a place, which did not come with the page
+--- and is not in known.index: 1, or 0.
+local function taken_behind(known, place, batch, state)
+  local deleted = state.deleted
+  if compare(deleted, place) <= 0 or
+    known.covered and compare(deleted, known.covered) <= 0 then
+    return 0
   end
   for _, entry in ipairs(batch) do
-    if entry.id == deleted then return false end
+    if entry.id == deleted then return 0 end
   end
-  return true
+  return 1
+end
+
+--- The same behind `after`, but before the page's last entry.
+local function taken_within(known, after, batch, state)
+  if compare(state.deleted, batch[#batch].id) > 0 then return 0 end
+  return taken_behind(known, after, batch, state)
 end
 
 --- The index of the page's last entry (of `after` where it has none): exactly, or
@@ -124,7 +136,7 @@ local function count_last(known, after, batch, more, state)
   local last = n > 0 and batch[n].id or after
   if not more and last == state.last then return state.added, state.added end
   -- What was deleted behind it is none of those up to it.
-  local deleted = took_behind(known, last, batch, state) and 1 or 0
+  local deleted = taken_behind(known, last, batch, state)
   if not first or compare(first, last) > 0 then
     -- All up to it are gone by now, and perhaps others.
     local most = state.removed - deleted
@@ -162,7 +174,7 @@ local function advance(known, after, batch, state, exact)
       first and compare(first, last) <= 0 and compare(state.deleted, last) < 0
   end
   if exact then
-    new.index, new.counted = exact, last
+    new.index, new.counted, new.covered = exact, last, n == 0 and known.covered or nil
   elseif not state.added then
     new.recent = {}
     for _, id in ipairs(known.recent or {}) do new.recent[#new.recent + 1] = id end
@@ -171,11 +183,14 @@ local function advance(known, after, batch, state, exact)
   elseif known.beginning and n == 0 then
     -- It begins here, behind all that there was.
     local is_end = not state.newest or compare(state.newest, after) <= 0
-    new.index = is_end and state.added or state.removed
+    new.index, new.covered = is_end and state.added or state.removed, state.last
     new.counted = is_end and state.last or nil
   else
-    -- What came behind the newest one has been deleted, and is missed no more.
-    new.index = last == state.newest and state.added or (known.index or 0) + n
+    new.index, new.covered = (known.index or 0) + n, known.covered
+    if last == state.newest then
+      -- What came behind it has been deleted, and is missed no more.
+      new.index, new.covered = state.added, state.last
+    end
     -- What was trimmed unread, if anything, is not in it.
     local trimmed = not first or compare(first, after) > 0
     new.counted = not (n > 0 and trimmed) and known.counted or nil
@@ -214,8 +229,7 @@ local function is_another(known, after, batch, state, exact, most)
   if not seen then return false end
   if not (state.added and seen.added) then return is_another_by_ids(known, state) end
   local index = known.index or 0
-  local came = n > 0 and took_behind(known, after, batch, state) and
-    compare(state.deleted, batch[n].id) < 0 and n + 1 or n -- at least
+  local came = n > 0 and n + taken_within(known, after, batch, state) or 0 -- at least
   if most < index + came then return true end -- numbers that were given out before
   if n == 0 and exact and exact ~= index and known.counted and
     compare(state.deleted, known.counted) <= 0 and (first ~= seen.first or
@@ -227,9 +241,21 @@ local function is_another(known, after, batch, state, exact, most)
     seen.first and first ~= seen.first)) then
     return true -- though nothing was taken out
   end
-  -- Or an older one is there, and that one is gone, though nothing took it.
-  return first and compare(first, after) < 0 and known.entry and state.gone and
-    compare(state.deleted, after) < 0
+  if not (known.entry and state.gone and first) then return false end
+  -- Or it begins with an older one than it did, and the last one is gone; or an older
+  -- one is there, and that one is gone, though nothing took it.
+  return seen.first and compare(first, seen.first) < 0 or
+    compare(first, after) < 0 and compare(state.deleted, after) < 0
+end
+
+--- Whether a log is not the one any more that it was in the state before.
+---@param gone boolean? whether that one's last id is gone
+local function has_become_another(before, state, gone)
+  state = setmetatable({ gone = gone }, { __index = state })
+  local known, after = M.at_end(before), before.last
+  local exact, most
+  if state.added then exact, most = count_last(known, after, {}, false, state) end
+  return is_another(known, after, {}, state, exact, most)
 end
 
 --- What became of a log that is another one now: rolled back if it still begins
@@ -251,7 +277,8 @@ end
 --- What is missing between `after` and the page, because it was trimmed; or nil.
 local function find_gap(known, after, batch, state, exact, most)
   local claim, n = known.claim, #batch
-  if claim == batch[1].id then return nil end
+  -- There may be no room for one.
+  if claim == batch[1].id or core.id_next(after) == batch[1].id then return nil end
   local gap = { after = after, before = batch[1].id }
   local trimmed = not state.first or compare(state.first, after) > 0
   if not (state.added and known.seen.added) then
@@ -266,9 +293,9 @@ local function find_gap(known, after, batch, state, exact, most)
     return claim and compare(state.deleted, claim) < 0 and gap or nil
   end
   local index = known.index or 0
-  local within = took_behind(known, batch[1].id, batch, state) and
-    compare(state.deleted, batch[n].id) < 0 and 1 or 0
-  if most - n - index - within <= 0 then return nil end
+  if most - n - index - taken_within(known, after, batch, state) <= 0 then
+    return nil
+  end
   if exact and known.counted and compare(state.deleted, known.counted) <= 0 then
     gap.missed = exact - n - index
   end
@@ -297,20 +324,32 @@ end
 ---@param after string id that the page was asked for after
 ---@param batch table[] its entries, perhaps none
 ---@param more boolean whether the log had more than these
----@param state eventlog.State
+---@param state eventlog.State with `gone` for `after`; while known.beginning, for
+---  the last id of known.seen
 ---@return table verdict known: up to the batch's end; gap; reset; restart: the page
----  is to be dropped, and the log read from its beginning
+---  is to be dropped, and the log read from its beginning; moved: the page is to be
+---  dropped, since the place to begin at was found in another log
 function M.judge(known, after, batch, more, state)
   local exact, most
   if state.added then exact, most = count_last(known, after, batch, more, state) end
-  local verdict = { known = advance(known, after, batch, state, exact) }
-  if known.beginning then return verdict end
+  local new = advance(known, after, batch, state, exact)
+  local verdict = { known = new }
+  if known.seen and (known.beginning or known.begins) then
+    verdict.moved = has_become_another(known.seen, state,
+      known.beginning and state.gone or false)
+  end
+  if known.beginning or verdict.moved then return verdict end
   local first = batch[1]
   if is_another(known, after, batch, state, exact, most) then
     verdict.reset = reset_kind(known, after, state)
     verdict.restart = not first or first.id ~= state.first
-    verdict.known.first, verdict.known.recent = state.first, nil
-    if not exact then verdict.known.index, verdict.known.counted = nil, nil end
+    new.first, new.recent = state.first, nil
+    -- Else the index is of the log that was before; the batch is all that is known
+    -- to be in this one.
+    if not exact and (not first or batch[#batch].id ~= state.newest) then
+      new.index = state.added and #batch or nil
+      new.counted, new.covered, new.level = nil, nil, false
+    end
   elseif first and known.seen then
     verdict.gap = find_gap(known, after, batch, state, exact, most)
   end

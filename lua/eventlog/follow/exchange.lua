@@ -184,17 +184,33 @@ end
 --- The log is another one, and read from its beginning; with max_length, as
 --- tail() would. Where nothing was handed out yet, and the connection is lost,
 --- all begins as the caller said.
-function M.start_over(self, reset)
+---@param state eventlog.State of that log
+function M.start_over(self, reset, state)
   self.start = { limit = self.log.settings.max_length }
   self.located = 0
   self.reset = reset
   self.relocates = self.start.limit ~= nil
   self.position, self.more, self.idle = "0-0", false, false
-  self.known = { beginning = true }
+  self.first = not self.handed_out -- even if a page had come
+  self.known = { beginning = true, seen = state }
   self.last_size = nil
   -- Here it goes back to, too, should the connection be lost before the reset
   -- was reported.
   if self.handed_out then self.handed_out = M.mark(self, true) end
+end
+
+--- The place to begin at was found in a log that is another one now: it is looked
+--- for again.
+function M.begin_again(self, state)
+  if self.reset then
+    M.start_over(self, self.reset, state)
+    self.next_stage = self.read_stage
+    return
+  end
+  self.position, self.located, self.beyond = "0-0", 0, nil
+  self.first = not self.handed_out
+  self.known = { beginning = true }
+  self.next_stage = self.locates(self.start)
 end
 
 --- Where a follower is, to go back to.

@@ -37,7 +37,10 @@ local function ask_look(self, request, page)
     request:command("XLEN", self.log.name)
     return 2
   end
-  exchange.look(self, request, page.after, not page.glances)
+  -- Of the place to begin at, it is asked whether that is still the log in which it
+  -- was found.
+  local begun = self.known.beginning and not self.pending and self.known.seen
+  exchange.look(self, request, begun and begun.last or page.after, not page.glances)
   return 1
 end
 
@@ -150,10 +153,15 @@ local function judge(self, pending, batch, state)
   local was = self.known.seen
   local verdict = continuity.judge(self.known, pending.after, batch, pending.more,
     state)
+  if verdict.moved then
+    if self.due[1] then exchange.detach(self) end
+    exchange.begin_again(self, state)
+    return nil, nil, true
+  end
   if verdict.restart or verdict.reset and self.log.settings.max_length then
     -- What was asked for behind that page is of no use.
     if self.due[1] then exchange.detach(self) end
-    exchange.start_over(self, verdict.reset)
+    exchange.start_over(self, verdict.reset, state)
     self.next_stage = M
     return nil, nil, true
   end

@@ -3,7 +3,7 @@
 ---
 ---   last     the last entries, if they fit into one batch
 ---   locate   else, page by page backwards, where they begin
----   clamp    whether the id to begin at is beyond the log's end
+---   clamp    where the log stands; whether the id to begin at is beyond its end
 ---   read     read_stage.lua: what is there, then what comes
 ---
 --- A stage has ask(self, request), which appends commands and returns how many
@@ -19,18 +19,20 @@ local exchange = require "eventlog.follow.exchange"
 
 local M = {}
 
---- The stage to begin with; nil: reading.
+--- The stage to begin with.
 ---@param start table of the follower
 function M.first(start)
-  return start.limit and M.last or start.after and M.clamp or nil
+  return start.limit and M.last or M.clamp
 end
 
 --- Begins to read at the id that the caller gave, or at the log's end if that lies
---- before it.
+--- before it; or else at the log's beginning.
 local function begin_at(self, state)
   local after = self.start.after
   self.beyond = exchange.beyond(self, state)
-  if core.id_compare(after, state.last) >= 0 then
+  if not after then
+    self.position, self.known = "0-0", { beginning = true, seen = state }
+  elseif core.id_compare(after, state.last) >= 0 then
     self.position, self.known = state.last, continuity.at_end(state)
   else
     self.position = after
@@ -92,7 +94,7 @@ local function take_first_state(self, kind)
   self.state = state
   local claim = self.start.claim
   local reset = claim and continuity.refutes(state, claim)
-  if reset then exchange.start_over(self, reset) end
+  if reset then exchange.start_over(self, reset, state) end
 end
 
 function M.last.take(self, kind)
@@ -118,6 +120,7 @@ function M.last.take(self, kind)
   if count > 0 and not all_fit and
     not (after and core.id_compare(newest, after) <= 0) then
     self.located, self.position = count, oldest
+    self.known = { beginning = true, seen = state }
     self.next_stage = M.locate
     return
   end
@@ -172,7 +175,7 @@ end
 M.clamp = {}
 
 function M.clamp.ask(self, request)
-  exchange.look(self, request, self.start.claim or self.start.after, true)
+  exchange.look(self, request, self.start.claim or self.start.after or "0-0", true)
   return 1
 end
 
@@ -182,8 +185,8 @@ function M.clamp.take(self, kind)
   local claim = self.start.claim
   local reset = claim and continuity.refutes(state, claim)
   if reset then
-    exchange.start_over(self, reset)
-    self.next_stage = M.first(self.start) or self.read_stage
+    exchange.start_over(self, reset, state)
+    self.next_stage = self.start.limit and M.last or self.read_stage
     return
   end
   begin_at(self, state)
