@@ -30,13 +30,14 @@ typedef struct argument {
 
 static connection connections[CONNECTIONS];
 static int listener = -1;
+static int knows_state; /* whether scripts.state was sent whole */
 static char listening_at[100];
 
 #define ENTRY(id) "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nn\r\n$5\r\nvalue\r\n"
-/* As scripts.state answers who begins at 0-0. */
+/* As scripts.state answers, but for the last item: whether an entry is gone. */
 #define STATE                                                                  \
   "*7\r\n$3\r\n1-2\r\n$3\r\n1-1\r\n$3\r\n1-2\r\n"                              \
-  "$1\r\n2\r\n$1\r\n2\r\n$3\r\n0-0\r\n$1\r\n1\r\n"
+  "$1\r\n2\r\n$1\r\n2\r\n$3\r\n0-0\r\n"
 
 /* As XINFO STREAM FULL COUNT 1 of such a log. */
 #define INFO                                                                   \
@@ -75,11 +76,25 @@ static void answer_add_once(connection *c, const argument *argv, int argc) {
     say(c, "$3\r\n1-1\r\n");
 }
 
+static void answer_state(connection *c, const argument *id) {
+  knows_state = 1;
+  say(c, STATE);
+  say(c, is(id, "1-1") || is(id, "1-2") ? "$1\r\n0\r\n" : "$1\r\n1\r\n");
+}
+
+/* EVALSHA: scripts.state is asked for an id, and for the whole state. */
+static void answer_sha(connection *c, const argument *argv, int argc) {
+  if (knows_state && argc == 6 && has(&argv[4], "-") && is(&argv[5], "1"))
+    answer_state(c, &argv[4]);
+  else
+    say(c, "-NOSCRIPT No matching script.\r\n");
+}
+
 static void answer_script(connection *c, const argument *argv, int argc) {
   const argument *body = &argv[1];
 
   if (has(body, "max-deleted-entry-id"))
-    say(c, STATE);
+    answer_state(c, &argv[4]);
   else if (has(body, "conflict"))
     answer_add_once(c, argv, argc);
   else if (has(body, "UNLINK"))
@@ -138,7 +153,7 @@ static void answer(connection *c, const argument *argv, int argc) {
   } else if (is(name, "EVAL")) {
     answer_script(c, argv, argc);
   } else if (is(name, "EVALSHA")) {
-    say(c, "-NOSCRIPT No matching script.\r\n");
+    answer_sha(c, argv, argc);
   } else {
     fail_msg("asked for %.*s", (int)name->len, name->bytes);
   }
