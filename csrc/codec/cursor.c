@@ -21,7 +21,7 @@ evl_cursor evl_cursor_start(const evl_decoder *d) {
   return c;
 }
 
-static inline int next_item(evl_cursor *c, evl_item *item) {
+INLINE int next_item(evl_cursor *c, evl_item *item) {
   const evl_decoder *d = c->decoder;
   const char *bytes = d->in.bytes, *p;
   int status;
@@ -38,7 +38,7 @@ int evl_cursor_next(evl_cursor *c, evl_item *item) {
 
 /* The next item, which must be a string or an array: what it is, its first byte
  * tells, before anything else is read. */
-static inline int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
+INLINE int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
   const evl_decoder *d = c->decoder;
   char mark = type == EVL_ITEM_STRING ? '$' : '*';
 
