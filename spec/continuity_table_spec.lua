@@ -498,6 +498,18 @@ describe("where the server counts,", function()
       DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +; XDEL log 1-0 2-0
       idle
       next 3-0 reset rewound ]] },
+    -- Found by random operations (seed 51000414), and taken for an entry twice.
+    { "one that was deleted before the follower began, and is there again: once", [[
+      add 1-0 2-0 3-0
+      XDEL log 3-0
+      follow after 2
+      next -
+      wait
+      DEL log; XADD log 1-0 +; XADD log 2-0 +; XADD log 3-0 +
+      next 3-0
+      wait
+      add 4-0
+      next 4-0 ]] },
     { "made anew, with an older one left between two that were deleted", [[
       add 2-2
       follow all
