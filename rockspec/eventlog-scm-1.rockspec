@@ -25,13 +25,18 @@ build = {
   modules = {
     ["eventlog.core"] = {
       sources = {
+        "csrc/binding/lua_binding.c",
         "csrc/binding/lua_core.c",
         "csrc/binding/lua_decoder.c",
         "csrc/binding/lua_entries.c",
         "csrc/binding/lua_fields.c",
+        "csrc/binding/lua_id.c",
+        "csrc/binding/lua_quote.c",
         "csrc/binding/lua_request.c",
         "csrc/binding/lua_socket.c",
+        "csrc/binding/lua_system.c",
         "csrc/binding/lua_timer.c",
+        "csrc/binding/lua_url.c",
         "csrc/binding/lua_version.c",
         "csrc/codec/buffer.c",
         "csrc/codec/cursor.c",

@@ -30,12 +30,10 @@ local dir, fake_tls, server, peer, path
 --- Builds the table for this Lua, and its peer.
 local function build()
   local lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d%.%d")
-  local core_sources = "csrc/codec/*.c csrc/io/*.c"
   sh("cc -std=gnu99 -O1 -Icsrc -Icsrc/include -o %s/peer csrc/tests/fake_tls_peer.c", dir)
-  sh("cc -std=gnu99 -O1 -shared -fPIC -fvisibility=hidden -Dluaopen_fake_tls=" ..
-    "'__attribute__((visibility(\"default\"))) luaopen_fake_tls' -Icsrc -Icsrc/include " ..
-    "$(pkg-config --cflags %s) -o %s/fake_tls.so csrc/tests/fake_tls.c " ..
-    "csrc/tests/fake_tls_lua.c %s -lhiredis -lm", lua, dir, core_sources)
+  sh("cc -std=gnu99 -O1 -shared -fPIC -Icsrc -Icsrc/include $(pkg-config --cflags %s) " ..
+    "-o %s/fake_tls.so csrc/tests/fake_tls.c csrc/tests/fake_tls_lua.c csrc/codec/*.c " ..
+    "csrc/io/*.c -lhiredis -lm", lua, dir)
   return assert(package.loadlib(dir .. "/fake_tls.so", "luaopen_fake_tls"))()
 end
 

@@ -6,17 +6,6 @@
 #include "eventlog.h"
 #include "lua_compat.h"
 
-/* The objects behind the userdata. Each open_* function registers its class
- * and leaves the constructors in the module table at the top of the stack. */
-evl_request *evl_binding_check_request(lua_State *L, int index);
-evl_decoder *evl_binding_check_decoder(lua_State *L, int index);
-/* Pushes the type of the reply that the decoder holds; returns 1. */
-int evl_binding_push_type(lua_State *L, const evl_decoder *d);
-void evl_binding_open_request(lua_State *L);
-void evl_binding_open_decoder(lua_State *L);
-void evl_binding_open_socket(lua_State *L);
-void evl_binding_open_timer(lua_State *L);
-
 /* A zeroed userdata of this class: what is acquired next, its __gc frees. */
 void *evl_binding_new_object(lua_State *L, size_t size, const char *class_name);
 /* Registers a class: its methods, and __gc. */

@@ -1,6 +1,7 @@
 /* eventlog.core's decoder: bytes -> replies, and what is no entry in them as
  * Lua values; lua_entries.c has the entries. */
 #include "lua_decoder.h"
+#include "lua_open.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* eventlog.core's request: commands -> bytes; lua_fields.c has the entries. */
 #include "lua_request.h"
+#include "lua_open.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,6 +10,8 @@ typedef struct lua_request {
   size_t capacity;
 } lua_request;
 
+/* The request at this index; raises if that is none. It is the userdata's. */
+evl_request *evl_binding_check_request(lua_State *L, int index);
 lua_request *evl_binding_check_lua_request(lua_State *L, int index);
 /* Pushes an empty one. */
 lua_request *evl_binding_push_request(lua_State *L);

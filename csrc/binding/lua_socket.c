@@ -1,5 +1,7 @@
 /* eventlog.core's socket: a connection whose waiting is left to Lua. */
-#include "lua_binding.h"
+#include "lua_decoder.h"
+#include "lua_open.h"
+#include "lua_request.h"
 
 #define CLASS "eventlog.socket"
 

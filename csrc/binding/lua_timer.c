@@ -1,5 +1,6 @@
 /* eventlog.core's timer: a descriptor that becomes readable at a time. */
 #include "lua_binding.h"
+#include "lua_open.h"
 
 #define CLASS "eventlog.timer"
 
