@@ -76,6 +76,7 @@ build = {
     ["eventlog.command.page_size"] = "lua/eventlog/command/page_size.lua",
     ["eventlog.command.reading_script"] = "lua/eventlog/command/reading_script.lua",
     ["eventlog.command.scripts"] = "lua/eventlog/command/scripts.lua",
+    ["eventlog.command.unit"] = "lua/eventlog/command/unit.lua",
     ["eventlog.command.xinfo"] = "lua/eventlog/command/xinfo.lua",
     ["eventlog.driver"] = "lua/eventlog/driver/init.lua",
     ["eventlog.driver.blocking"] = "lua/eventlog/driver/blocking.lua",

@@ -69,6 +69,76 @@ describe("an add", function()
       "log"))
   end)
 
+  it("asks nothing about the groups that the log has", function()
+    for _, length in ipairs { 0, 1 } do
+      for _, ttl in ipairs { 0, 1000 } do
+        for _, idempotent in ipairs { false, true } do
+          server:call("FLUSHALL")
+          server:call("XGROUP", "CREATE", "log", "other", "0", "MKSTREAM")
+          for _ = 1, length do server:call("XADD", "log", "*", "n", 0) end
+          local log = eventlog.new(server.url, "log",
+            { ttl = ttl, idempotent = idempotent, max_length = 100 })
+          for n = 2, 4 do
+            local counts = commands_of(function() assert(log:add(unpack(numbered(n)))) end)
+            assert.equal(n, counts.xadd)
+            for name in pairs(counts) do
+              assert.is_nil(name:find("xinfo", 1, true), name)
+              assert.is_nil(name:find("xgroup|create", 1, true), name)
+            end
+          end
+          assert.equal(length + 9, log:length())
+          assert.equal("other", server:call("EVAL",
+            "local g = redis.call('XINFO', 'GROUPS', KEYS[1]) return #g == 1 and g[1][2]", 1,
+            "log"))
+        end
+      end
+    end
+  end)
+
+  it("is one if its log is ahead of the server's clock", function()
+    for _, last in ipairs { "99999999999999-5", "99999999999999-18446744073709551615" } do
+      for _, idempotent in ipairs { false, true } do
+        server:call("DEL", "log")
+        server:call("XADD", "log", last, "n", 0)
+        local log = eventlog.new(server.url, "log", { idempotent = idempotent })
+        local expected = {}
+        for i = 1, 3 do
+          expected[i] = #last > 20 and "100000000000000-" .. i - 1 or "99999999999999-" .. 5 + i
+        end
+        assert.same(expected, log:add(unpack(numbered(3))))
+      end
+    end
+  end)
+
+  it("is one if its first entry has many fields or many bytes", function()
+    local many = {}
+    for i = 1, 5000 do many["field" .. i] = i end
+    for _, first in ipairs { many, { text = ("x"):rep(100000) } } do
+      for _, ttl in ipairs { 0, 1000 } do
+        server:call("FLUSHALL")
+        local log = eventlog.new(server.url, "log", { ttl = ttl })
+        for _ = 1, 2 do
+          assert.equal(2, #assert(log:add(first, { n = 1 })))
+          assert.equal(2, #assert(log:add({ n = 1 }, first)))
+        end
+        local all = assert(log:tail())
+        assert.equal(8, #all)
+        for name, value in pairs(first) do
+          assert.equal(tostring(value), all[1].fields[name])
+          assert.equal(tostring(value), all[4].fields[name])
+        end
+        -- And all or nothing.
+        server:call("DEL", "log")
+        server:call("XADD", "log", TOP .. "-18446744073709551614", "n", 0)
+        local before = info()
+        local ids, err = log:add(first, { n = 1 })
+        assert.is_nil(ids)
+        assert.same({ "server", "none" }, { err.kind, err.outcome })
+        assert.equal(before, info())
+      end
+    end
+  end)
+
   it("is one by a user without XGROUP, too", function()
     server:call("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-xgroup")
     finally(function() server:call("ACL", "DELUSER", "u") end)
@@ -233,18 +303,18 @@ describe("what became of a unit", function()
   end
 
   it("is none only if nothing landed", function()
-    local queued = MULTI .. QUEUED:rep(4)
+    local queued = MULTI .. QUEUED:rep(3)
     local no = "-ERR no\r\n"
     for _, case in ipairs {
       -- What EXEC answers, and the outcome.
-      { array(OK, no, no, OK), "none" },
-      { array(OK, bulk "5-1", no, OK), "unknown" },
-      { array(OK, no, bulk "5-1", OK), "unknown" },
-      { array(no, no, no, OK), "none" },
-      { array(OK, bulk "5-1", bulk "5-2", no), "unknown" },
-      { array(OK, bulk "5-1", bulk "5-2",
+      { array(no, no, OK), "none" },
+      { array(bulk "5-1", no, OK), "unknown" },
+      { array(no, bulk "5-1", OK), "unknown" },
+      { array(no, no, no), "none" },
+      { array(bulk "5-1", bulk "5-2", no), "unknown" },
+      { array(bulk "5-1", bulk "5-2",
         "-ERR Error running script (call to f_1a): @user_script:9: x\r\n"), "unknown" },
-      { array(OK, bulk "5-1", bulk "5-2", "-TAKEN ERR no\r\n"), "none" },
+      { array(bulk "5-1", bulk "5-2", "-TAKEN ERR no\r\n"), "none" },
       { "-EXECABORT Transaction discarded because of previous errors.\r\n", "none" },
     } do
       local err = play({ ttl = 5 }, queued .. case[1])
@@ -258,7 +328,7 @@ describe("what became of a unit", function()
       "LOADING Redis is loading the dataset in memory",
       "ERR unknown command 'EXEC', with args beginning with: ",
       "NOPERM this user has no permissions to run the 'exec' command" } do
-      local err, closed = play({}, MULTI .. QUEUED:rep(4) .. "-" .. text .. "\r\n")
+      local err, closed = play({}, MULTI .. QUEUED:rep(3) .. "-" .. text .. "\r\n")
       assert.equal("none", err.outcome)
       assert.is_true(closed)
     end
@@ -271,14 +341,50 @@ describe("what became of a unit", function()
         "DENIED", "none" },
       { "-NOAUTH Authentication required.\r\n", "NOAUTH", "none" },
       { MULTI .. "-OOM command not allowed\r\n", "OOM", "none" },
-      { MULTI .. QUEUED:rep(2) .. "-READONLY You can't write\r\n" .. QUEUED, "READONLY",
+      { MULTI .. QUEUED .. "-READONLY You can't write\r\n" .. QUEUED, "READONLY",
         "none" },
-      { "-NOPERM no multi\r\n" .. OK .. bulk "5-1", "NOPERM", "unknown" },
+      { "-NOPERM no multi\r\n" .. bulk "5-1", "NOPERM", "unknown" },
       { "-NOPERM no multi\r\n", "NOPERM", "unknown" },
     } do
       local err = play({}, case[1])
       assert.same({ "server", case[2], case[3] }, { err.kind, err.code, err.outcome }, case[1])
     end
+  end)
+
+  it("is none, and asked for once, if the server refuses all but MULTI", function()
+    for _, text in ipairs {
+      "LOADING Redis is loading the dataset in memory",
+      "BUSY Redis is busy running a script", "MOVED 15495 127.0.0.1:7001",
+      "MASTERDOWN Link with MASTER is down", "CLUSTERDOWN The cluster is down",
+      "NOPERM this user has no permissions", "ASK 15495 127.0.0.1:7001",
+    } do
+      for n = 2, 3 do
+        local client, streams = played.client({},
+          { "+OK\r\n" .. ("-" .. text .. "\r\n"):rep(n + 2) .. "-EXECABORT no\r\n" }, {})
+        local ids, err = eventlog.new(client, "log"):add(unpack(numbered(n)))
+        assert.is_nil(ids)
+        local code = text:match("%u+")
+        assert.same({ "none", code ~= "MOVED" and code ~= "ASK" and code or nil },
+          { err.outcome, err.code })
+        assert.equal(1, #streams)
+        assert.equal(1, #streams[1].sent)
+        client:close()
+      end
+    end
+  end)
+
+  it("is what another command than XREAD was refused with", function()
+    server:call("ACL", "SETUSER", "u", "reset", "on", ">p", "~*", "+@all", "-xread", "-xadd")
+    finally(function() server:call("ACL", "DELUSER", "u") end)
+    local log = eventlog.new("unix://u:p@" .. server.path, "log")
+    local counts = commands_of(function()
+      local ids, err = log:add({ n = 1 }, { n = 2 })
+      assert.is_nil(ids)
+      assert.same({ "NOPERM", "none" }, { err.code, err.outcome })
+      assert(err.message:find("xadd", 1, true), err.message)
+    end)
+    assert.equal(1, counts.multi)
+    log.client:close()
   end)
 
   it("is told by a server that refuses the connection", function()

@@ -190,18 +190,18 @@ static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
   return 0;
 }
 
-/* Appends the first n entries of the list at `list`. 0, with the most fields of
- * one of them and the fields of all; or 2 with nil, message, and nothing
+/* Appends entries first to last of the list at `list`. 0, with the most fields
+ * of one of them and the fields of all; or 2 with nil, message, and nothing
  * appended. */
 static int append_entries(lua_State *L, lua_request *self,
-                          const entry_head *head, int list, int n,
+                          const entry_head *head, int list, int first, int last,
                           size_t *widest, size_t *all) {
   size_t mark = evl_request_mark(self->request);
   int i, bad = 0, top = lua_gettop(L);
 
   *widest = *all = 0;
   luaL_checkstack(L, 16, NULL);
-  for (i = 1; i <= n && !bad; i++) {
+  for (i = first; i <= last && !bad; i++) {
     size_t fields = 0;
 
     lua_settop(L, top);
@@ -218,22 +218,23 @@ static int append_entries(lua_State *L, lua_request *self,
   return bad;
 }
 
-/* request:entries(head, argc, list, n) -> the most fields that one of them has,
- * or nil, message. Appends one command for each of list's n entries: head's
- * argc arguments, then the entry's fields. Where one is bad, appends nothing.
- */
+/* request:entries(head, argc, list, last [, first]) -> the most fields that one
+ * of them has, or nil, message. Appends one command for each of list's entries
+ * first (1) to last: head's argc arguments, then the entry's fields. If one is
+ * bad, appends nothing. */
 int evl_binding_request_entries(lua_State *L) {
   lua_request *self = evl_binding_check_lua_request(L, 1);
   entry_head head;
   size_t widest, all;
-  int n, bad;
+  int first, last, bad;
 
   head.bytes = luaL_checklstring(L, 2, &head.len);
   head.argc = (size_t)luaL_checkinteger(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
-  n = (int)luaL_checkinteger(L, 5);
+  last = (int)luaL_checkinteger(L, 5);
+  first = (int)luaL_optinteger(L, 6, 1);
   lua_settop(L, 5);
-  bad = append_entries(L, self, &head, 4, n, &widest, &all);
+  bad = append_entries(L, self, &head, 4, first, last, &widest, &all);
   if (bad) return bad;
   lua_pushinteger(L, (lua_Integer)widest);
   return 1;
@@ -251,7 +252,7 @@ int evl_binding_arguments(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
   self = evl_binding_push_request(L);
-  bad = append_entries(L, self, &none, 1, n, &widest, &all);
+  bad = append_entries(L, self, &none, 1, 1, n, &widest, &all);
   evl_binding_free_fields(
       self); /* not when the collector comes by: it knows no malloc */
   if (bad) return bad;

@@ -107,11 +107,10 @@ static void answer_exec(connection *c) {
   int i;
   char head[32];
 
-  snprintf(head, sizeof head, "*%d\r\n", c->reads + c->queued + 2);
+  snprintf(head, sizeof head, "*%d\r\n", c->reads + c->queued + 1);
   say(c, head);
   for (i = 0; i < c->reads; i++)
     say(c, "*-1\r\n");
-  say(c, "$2\r\nok\r\n");
   for (i = 0; i < c->queued; i++)
     say(c, "$3\r\n1-1\r\n");
   say(c, "$2\r\nok\r\n");
@@ -135,7 +134,8 @@ static void answer(connection *c, const argument *argv, int argc) {
   } else if (is(name, "EXEC")) {
     answer_exec(c);
   } else if (c->queued >= 0) {
-    c->queued += is(name, "XADD");
+    c->queued +=
+        is(name, "XADD") || (is(name, "EVAL") && has(&argv[1], "XADD"));
     c->reads += is(name, "XREAD");
     say(c, "+QUEUED\r\n");
   } else if (is(name, "XADD")) {

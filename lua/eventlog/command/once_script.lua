@@ -28,7 +28,7 @@
 local scripts = require "eventlog.command.scripts"
 
 return {
-  sha = "dfe393f93d75da37c2c1c46be5b267640dc67fbe",
+  sha = "98c399f66146af34afa7c21ae85cadbcb02c2c41",
   body = scripts.try .. scripts.last_id_function .. [=[
 local slot, number, keep, group = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
@@ -91,7 +91,25 @@ while at <= #ARGV do
   entries = entries + 1
   at = at + 1 + ARGV[at]
 end
-if entries > 1 or expected ~= '' then
+
+-- The entry whose count ARGV[at] is: its id, or an error.
+local function add(id, at)
+  local till = at + ARGV[at]
+  if max_length == '0' then
+    return redis.pcall('XADD', log, id, unpack(ARGV, at + 1, till))
+  end
+  return redis.pcall('XADD', log, 'MAXLEN', '~', max_length, id,
+    unpack(ARGV, at + 1, till))
+end
+
+-- Several are added only if enough ids are left. As a rule the present time is an
+-- id that the log takes, and tells so (scripts.lua).
+local first
+if entries > 1 and expected == '' and redis.REDIS_VERSION_NUM then
+  first = add(string.format('%.0f-*', now), 8)
+  if type(first) == 'table' then first = nil end
+end
+if not first and (entries > 1 or expected ~= '') then
   local last, failure = last_id(log, group)
   if not last then return named(failure, 'XINFO') end
   if expected ~= '' and expected ~= last then return {'conflict', last} end
@@ -115,17 +133,11 @@ end
 
 at = 8
 while at <= #ARGV do
-  local count = tonumber(ARGV[at])
-  local id
-  if max_length == '0' then
-    id = redis.pcall('XADD', log, '*', unpack(ARGV, at + 1, at + count))
-  else
-    id = redis.pcall('XADD', log, 'MAXLEN', '~', max_length, '*',
-      unpack(ARGV, at + 1, at + count))
-  end
+  local id = first or add('*', at)
   if type(id) == 'table' then return take_out(named(id, 'XADD')) end
+  first = nil
   ids[#ids + 1] = id
-  at = at + 1 + count
+  at = at + 1 + ARGV[at]
 end
 
 local done, failure = true, nil

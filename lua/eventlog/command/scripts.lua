@@ -79,34 +79,60 @@ end
 M.last_id_function = last_id
 
 -- In MULTI the last XADDs of a unit could fail if the ids run out near 2^64,
--- with the first ones added. Two scripts around them see to it that then all
--- fail.
+-- with the first ones added. Two scripts see to it that then all fail: guard
+-- before the first XADD, settle behind the last one.
+--
+-- As a rule guard adds the first entry itself, under an id of the present time:
+-- Redis takes that only if no later id was generated, and then enough are left.
+-- That tells nothing of the log but what is needed: what it costs depends neither
+-- on the log's entries nor on its consumer groups. Redis before 7 has no ids
+-- of which only the time is given, and a log may be ahead of the server's clock:
+-- then the last id is looked at.
 
---- Opens a unit. If the log has too few ids left for it, uses them up; what the
---- last id was is kept in a consumer group for settle, within the same EXEC and
---- so seen by nobody.
---- ARGV: the group's name, which nobody else has; the highest sequence number that
---- leaves enough ids.
-M.guard = {
-  body = last_id .. [=[
-local log, group, top = KEYS[1], ARGV[1], '18446744073709551615-'
-local last, failure = last_id(log, group)
-if not last then return failure end
-if #last < 41 or last <= top .. ARGV[2] then return 'ok' end
-local made = redis.pcall('XGROUP', 'CREATE', log, group, last)
-if made.err then return made end
-local used = redis.pcall('XSETID', log, top .. '18446744073709551615')
-if used.err then
-  redis.pcall('XGROUP', 'DESTROY', log, group)
-  return used
+-- If the log has fewer than ARGV[2] ids left, uses them up. What the last id was
+-- is kept in the consumer group ARGV[1] for settle, within the same EXEC and so
+-- seen by nobody; a second group tells settle so without a look at all of them.
+local use_up = last_id .. [=[
+local top = '18446744073709551615-'
+local last = last_id(log, group)
+if last and #last == 41 and
+  last > top .. string.format('184467%014.0f', 44073709551615 - ARGV[2]) then
+  redis.pcall('XGROUP', 'CREATE', log, group, last)
+  local made = redis.pcall('XGROUP', 'CREATE', log, group .. ':used', last)
+  if made.err or redis.pcall('XSETID', log, top .. '18446744073709551615').err then
+    redis.pcall('XGROUP', 'DESTROY', log, group)
+    redis.pcall('XGROUP', 'DESTROY', log, group .. ':used')
+  end
 end
-return 'ok']=],
+]=]
+
+--- Opens a unit, and adds its first entry: its id.
+--- ARGV: a group's name, which nobody else has; how many entries the unit has;
+--- which of ARGV is the id; then what follows the key in XADD, with "*" as the id.
+M.guard_and_add = {
+  body = [=[
+local log, group, at = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local clock = redis.REDIS_VERSION_NUM and redis.pcall('TIME')
+if clock and not clock.err then
+  ARGV[at] = clock[1] .. string.format('%03d-*', math.floor(clock[2] / 1000))
+  local id = redis.pcall('XADD', log, unpack(ARGV, 4))
+  if type(id) == 'string' then return id end
+  ARGV[at] = '*'
+end
+]=] .. use_up .. "return redis.pcall('XADD', log, unpack(ARGV, 4))",
+}
+
+--- Opens a unit whose first entry is too large to go through a script.
+--- ARGV: the first two of guard_and_add.
+M.guard = {
+  body = "local log, group = KEYS[1], ARGV[1]\n" .. use_up .. "return 'ok'",
 }
 
 -- Both settles begin with it: gives back the ids that guard used up.
 local give_back = [=[
-local log, groups = KEYS[1], redis.pcall('XINFO', 'GROUPS', KEYS[1])
-for _, group in ipairs(groups) do
+local log = KEYS[1]
+local used = redis.pcall('XGROUP', 'DESTROY', log, ARGV[1] .. ':used')
+for _, group in ipairs(used == 1 and redis.pcall('XINFO', 'GROUPS', log) or {}) do
   local of = {}
   for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
   if of.name == ARGV[1] then
@@ -127,7 +153,7 @@ M.settle = { body = give_back .. "return 'ok'" }
 --- ARGV: the group's name; the TTL in ms; how many entries the unit has.
 M.settle_with_ttl = {
   body = named .. give_back .. [=[
-if groups.err then
+if type(used) == 'table' then
   local probe = redis.pcall('XDEL', log, '0-0')
   if type(probe) == 'table' and string.find(probe.err, 'WRONGTYPE', 1, true) then
     return 'ok'

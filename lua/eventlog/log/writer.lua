@@ -4,47 +4,23 @@
 ---   one entry                    XADD
 ---   one entry, and a TTL         a script: of two commands, XADD and PEXPIRE,
 ---                                one could happen without the other
----   several entries              MULTI, guard, XADD ..., settle, EXEC: a script
----                                around the XADDs costs the server twice as
----                                much, and takes only 8000 values
----
---- A server that has MULTI under another name would add the entries one by one. So
---- until a client has met MULTI, an XREAD stands behind it that waits for ever for
---- what never comes: inside MULTI it does not wait, and if there is no MULTI, it
---- holds back all that is behind it, and the connection is closed.
+---   several entries              a transaction (unit.lua): a script around the
+---                                XADDs costs the server twice as much, and takes
+---                                only 8000 values
 
-local core = require "eventlog.core"
 local Error = require "eventlog.base.error"
 local call = require "eventlog.command.call"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
+local units = require "eventlog.command.unit"
 
-local failed = Error.failed_add
+local failed, head = Error.failed_add, units.head
 
 local Writer = {}
 Writer.__index = Writer
 Writer.__name = "eventlog.Writer"
 
 local M = {}
-
---- What stands before an entry's fields, encoded once for the log.
-local function head(settings, ...)
-  local args = { ... }
-  if settings.max_length then
-    args[#args + 1] = "MAXLEN"
-    args[#args + 1] = "~"
-    args[#args + 1] = settings.max_length
-  end
-  args[#args + 1] = "*"
-  local bytes, argc = core.head((table.unpack or unpack)(args))
-  return { bytes = bytes, argc = argc }
-end
-
---- The highest sequence number after which n more are left below 2^64: its
---- last 14 digits are exact in a double.
-local function last_seq_before(n)
-  return string.format("184467%014.0f", 44073709551615 - n)
-end
 
 ---@param client eventlog.Client
 ---@param name string of the log
@@ -53,6 +29,7 @@ function M.new(client, name, settings)
   local self = setmetatable({
     client = client,
     name = name,
+    settings = settings,
     ttl_ms = settings.ttl_ms,
     xadd = head(settings, "XADD", name),
   }, Writer)
@@ -64,8 +41,9 @@ function M.new(client, name, settings)
   return self
 end
 
--- Encoders append to the request, and return how many replies will come and
--- what reads the last of them; or nil, message where an entry is bad.
+-- Encoders append to the request, and return how many replies will come, what reads
+-- the last of them and, of a unit, which of them are whose; or nil, message if an
+-- entry is bad.
 
 local function take_id(decoder, kind)
   local id = kind == "string" and decoder:id()
@@ -77,57 +55,6 @@ local function encode_lone(request, way, entries)
   local ok, message = request:entries(way.bytes, way.argc, entries, 1)
   if not ok then return nil, message end
   return 1, take_id
-end
-
---- What guard or settle says in EXEC's reply: true; or nil, failure, why.
-local function take_ok(decoder, at)
-  local list, failure, why = decoder:strings(at, 1)
-  if not list then return nil, failure, why end
-  if list[1] == "ok" then return true end
-  return nil, "protocol", "the reply is not the script's"
-end
-
---- EXEC's reply: of guard, of each XADD, of settle. Without guard it is a unit
---- nevertheless, unless an XADD failed. That only some fail is what guard
---- prevents: should it ever be, it is not hidden.
----@param held integer 1 if XREAD's nil comes before them, else 0
-local function take_ids(decoder, kind, n, held)
-  if kind ~= "array" or decoder:length() ~= held + n + 2 then
-    return nil, "protocol", "the reply is not EXEC's"
-  end
-  local ok, failure, why = take_ok(decoder, held + 1)
-  if not ok and failure ~= "server" then return nil, failure, why end
-  local ids, at
-  ids, failure, why, at = decoder:strings(held + 2, n, "ids")
-  if not ids then
-    local landed = failure == "server" and
-      (at > 1 or decoder:any_string(held + 2 + at, n - at))
-    return nil, failure, why, landed and "unknown"
-  end
-  ok, failure, why = take_ok(decoder, held + n + 2)
-  if ok then return ids end
-  -- The unit is there, unless settle says that it took it out again.
-  local taken = failure == "server" and why:match("^TAKEN (.*)")
-  return nil, failure, taken or why, not taken and "unknown"
-end
-
-local NEVER = "18446744073709551615-18446744073709551615"
-
-local function encode_unit(self, request, entries, n, group)
-  local held = self.client.topology.abilities.has_multi and 0 or 1
-  request:command("MULTI")
-  if held == 1 then request:command("XREAD", "BLOCK", 0, "STREAMS", self.name, NEVER) end
-  request:command("EVAL", scripts.guard.body, 1, self.name, group, last_seq_before(n))
-  local ok, message = request:entries(self.xadd.bytes, self.xadd.argc, entries, n)
-  if not ok then return nil, message end
-  if self.ttl_ms then
-    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, group,
-      self.ttl_ms, n)
-  else
-    request:command("EVAL", scripts.settle.body, 1, self.name, group)
-  end
-  request:command("EXEC")
-  return held + n + 4, take_ids
 end
 
 --- The request that fits; `call` is set where a script is called.
@@ -142,7 +69,7 @@ local function encode(self, request, entries, n, group)
     if widest <= scripts.MAX_FIELDS then return 1, take_id end
     request:clear()
   end
-  return encode_unit(self, request, entries, n, group)
+  return units.encode(self, request, entries, n, group)
 end
 
 -- The bytes that each entry of a unit is answered with, at least.
@@ -165,47 +92,52 @@ end
 local REFUSED = 0.3
 
 --- Sends the request and reads its replies: ids, or nil, err. And then what is known
---- of MULTI: "there"; "alone" if XREAD behind it was refused, which ends the unit.
-local function exchange(connection, request, replies, take, n)
+--- of MULTI: "there"; "alone" if nothing but XREAD behind it was refused, which ends
+--- the unit.
+local function exchange(connection, request, replies, take, n, unit)
   local ok, err = connection:send(request, replies)
   if not ok then return failed(err, "none") end
   local decoder = connection.decoder
-  local held = replies - n - 4 -- 1 or 0, if it is a unit
-  local first_error, landed, multi
+  local has_xread = unit and unit.has_xread
+  local first_error, refusal, landed, multi -- refusal: of XREAD
   local kind
   local i = 0
   repeat
     i = i + 1
-    local deadline = i == 2 and held == 1 and first_error and system.now() + REFUSED or nil
-    kind, err = connection:reply(deadline,
-      i == 1 and replies > 1 and n * LEAST or nil)
+    local deadline = i == 2 and has_xread and first_error and system.now() + REFUSED or nil
+    kind, err = connection:reply(deadline, i == 1 and unit and n * LEAST or nil)
     if not kind and deadline and err.kind == "timeout" then
       connection:close() -- with all that waits behind XREAD
       return failed(first_error, "none")
     elseif not kind then
-      return unanswered(err, first_error, request, multi, landed)
+      return unanswered(err, first_error or refusal, request, multi, landed)
     end
     if kind == "error" then
       local text = decoder:value()
-      if i == 2 and held == 1 and multi then multi = "alone" end
-      first_error = first_error or Error.from_add(text)
-      if i == replies and i > 1 and not text:find("^EXECABORT") then
+      local aborted = i == replies and text:find("^EXECABORT")
+      if i == 2 and has_xread and multi then
+        refusal = Error.from_add(text)
+      elseif not (aborted and refusal) then
+        first_error = first_error or Error.from_add(text)
+      end
+      if i == replies and unit and not aborted then
         connection:close() -- it may be inside MULTI still
       end
     elseif i == 1 then
-      multi = kind == "status" and replies > 1 and "there" or nil
-    elseif kind == "string" and i > 2 + held and i <= n + 2 + held then
+      multi = kind == "status" and unit and "there" or nil
+    elseif kind == "string" and unit and i >= unit.first and i < unit.first + n then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
     if i < replies - 1 and not (i == 1 and first_error) then -- MULTI's OK, QUEUED
       i = i + connection:skip_statuses(replies - 1 - i)
     end
   until i == replies
+  if refusal and not first_error then multi, first_error = "alone", refusal end
   if first_error then
     if landed or kind == "array" then first_error.outcome = "unknown" end
     return nil, first_error, multi
   end
-  local ids, failure, why, outcome = take(decoder, kind, n, held)
+  local ids, failure, why, outcome = take(decoder, kind, n, unit)
   if ids then return ids, nil, multi end
   if failure ~= "server" then
     return failed(select(2, connection:reject(failure, why)), "unknown")
@@ -215,24 +147,24 @@ local function exchange(connection, request, replies, take, n)
   return nil, err, multi
 end
 
---- Sends the request, and once more if a unit's XREAD was refused, or if the server
---- has forgotten the script.
-local function add(self, connection, request, entries, n, replies, take, group)
-  local ids, err, multi = exchange(connection, request, replies, take, n)
+--- Sends the request, and once more if of a unit only XREAD was refused, or if the
+--- server has forgotten the script.
+local function add(self, connection, request, entries, n, replies, take, unit, group)
+  local ids, err, multi = exchange(connection, request, replies, take, n, unit)
   if multi then connection.abilities.has_multi = true end
   local alone = multi == "alone" and err and err.outcome == "none" and
     connection:is_established()
   if not alone and (ids or err.code ~= "NOSCRIPT") then return ids, err end
   request:clear()
   if alone then
-    replies, take = encode_unit(self, request, entries, n, group)
+    replies, take, unit = units.encode(self, request, entries, n, group)
   else
-    replies, take = encode_lone(request, self.by_body, entries)
+    replies, take, unit = encode_lone(request, self.by_body, entries)
   end
   if not replies then -- somebody has changed the entry meanwhile
     return failed(Error.new("closed", take), "none")
   end
-  ids, err = exchange(connection, request, replies, take, n)
+  ids, err = exchange(connection, request, replies, take, n, unit)
   return ids, err
 end
 
@@ -251,7 +183,7 @@ function Writer:add(entries, n, level)
     if not group then return failed(err, "none") end
   end
   local request = client:take_request()
-  local replies, take = encode(self, request, entries, n, group)
+  local replies, take, unit = encode(self, request, entries, n, group)
   if not replies then
     client:give_request(request)
     error("eventlog: " .. take, level + 1)
@@ -263,12 +195,12 @@ function Writer:add(entries, n, level)
       client:give_request(request)
       return failed(endpoint, "none")
     end
-    ids, err = add(self, connection, request, entries, n, replies, take, group)
+    ids, err = add(self, connection, request, entries, n, replies, take, unit, group)
     -- What a dead connection did not take in is sent again.
     local again = err and err.outcome == "none" and connection:was_stale()
     if again then
       request:clear()
-      replies, take = encode(self, request, entries, n, group)
+      replies, take, unit = encode(self, request, entries, n, group)
     end
     endpoint:release(connection, self.name)
   until not (again and replies)
