@@ -122,6 +122,44 @@ describe("where a log stands", function()
     client:close()
   end)
 
+  it("is told whatever the first and the last entry have, and max_reply is", function()
+    local big = ("x"):rep(300000)
+    for _, values in ipairs { { big, 1, 2 }, { 1, 2, big }, { big, 1, big }, { big } } do
+      for _, rules in ipairs {
+        { "~log:*", "+@all" }, { "~log:*", "+@all", "-@scripting" },
+        { "%R~log:*", "+@read" }, { "~log:*", "+@all", "-eval_ro", "-evalsha_ro" },
+      } do
+        server:call("FLUSHALL")
+        for i, value in ipairs(values) do server:call("XADD", "log:a", i .. "-0", "n", value) end
+        server:call("XADD", "log:a", "7-3", "n", 1)
+        server:call("XDEL", "log:a", "7-3")
+        user((table.unpack or unpack)(rules))
+        for _, max_reply in ipairs { 20000, 1000, 400 } do
+          local client = eventlog.connect { path = server.path, username = "u", password = "p",
+            max_reply = max_reply, reconnect_timeout = 1 }
+          local log = eventlog.new(client, "log:a")
+          for _ = 1, 2 do
+            assert.equal("7-3", log:last_id())
+            assert.equal(#values, log:length())
+          end
+          client:close()
+        end
+      end
+    end
+  end)
+
+  it("is told to reads without scripts if the first entry is beyond max_reply", function()
+    server:call("XADD", "log:a", "1-0", "n", ("x"):rep(300000))
+    for i = 2, 40 do server:call("XADD", "log:a", i .. "-0", "n", i) end
+    user("%R~log:*", "+@read")
+    local client = eventlog.connect { path = server.path, username = "u", password = "p",
+      max_reply = 20000, reconnect_timeout = 1 }
+    local log = eventlog.new(client, "log:a", { batch_size = 7 })
+    assert.equal(30, #assert(log:tail_n(30)))
+    assert.equal(20, #assert(log:tail_after("20-0")))
+    client:close()
+  end)
+
   it("is told of a log that is empty, and of one that is none", function()
     local client = eventlog.connect(server.url)
     local log = eventlog.new(client, "log")

@@ -231,9 +231,12 @@ enum { INFO_NAMES = 64 };
 
 /* decoder:info() -> the reply, an array of names and values, as a table: a
  * string or an integer as it is; of entries, or of one, the first id; nothing
- * of what is empty. Or nil, kind, why. */
+ * of what is empty. If the reply is too large, what came whole of it. Or nil,
+ * kind, why. */
 static int decoder_info(lua_State *L) {
-  evl_cursor cursor = evl_cursor_start(evl_binding_check_decoder(L, 1));
+  evl_decoder *d = evl_binding_check_decoder(L, 1);
+  evl_cursor cursor = evl_cursor_start(d);
+  int is_part = evl_decoder_feed(d, "", 0) == EVL_ETOOLARGE;
   evl_item list, name, leaf;
   size_t i;
 
@@ -245,7 +248,7 @@ static int decoder_info(lua_State *L) {
   for (i = 0; i < list.len / 2; i++) {
     if (evl_cursor_next(&cursor, &name) != EVL_OK ||
         name.type != EVL_ITEM_STRING || first_leaf(&cursor, &leaf) != EVL_OK)
-      return evl_binding_push_wrong_shape(L);
+      return is_part ? 1 : evl_binding_push_wrong_shape(L);
     lua_pushlstring(L, name.string, name.len);
     if (leaf.type == EVL_ITEM_STRING)
       lua_pushlstring(L, leaf.string, leaf.len);

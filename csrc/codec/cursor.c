@@ -26,7 +26,9 @@ INLINE int next_item(evl_cursor *c, evl_item *item) {
   const char *bytes = d->in.bytes, *p;
   int status;
 
-  if (!d->whole || c->next >= d->at) return EVL_AGAIN;
+  /* Of a reply that is too large, what came of it can be read. */
+  if ((!d->whole && d->status != EVL_ETOOLARGE) || c->next >= d->at)
+    return EVL_AGAIN;
   p = read_item(bytes + c->next, bytes + d->at, item, &status);
   c->next = p != NULL ? (size_t)(p - bytes) : d->at; /* walk() has seen it */
   return p != NULL ? EVL_OK : status;

@@ -268,7 +268,8 @@ typedef struct evl_item {
   int64_t integer;
 } evl_item;
 
-/* Walks a reply: each array is followed by its items. */
+/* Walks a reply: each array is followed by its items. Of a reply that is too
+ * large (EVL_ETOOLARGE), what came whole. */
 typedef struct evl_cursor {
   const evl_decoder *decoder;
   size_t next;

@@ -106,6 +106,19 @@ function M.ask(way, request, name)
   return ways[way].replies
 end
 
+--- The way that tells what reads need, and has no other entry in its replies than the
+--- newest one.
+M.NEWEST_ONLY = #ways
+
+--- The id that was generated last, of a reply that is too large: Redis says it before
+--- the entries. nil: the id is too far behind, too.
+---@param decoder userdata
+---@return string|nil last
+function M.last_of_part(decoder)
+  local info = decoder:info()
+  return info and id(info["last-generated-id"])
+end
+
 --- Takes its replies apart, the first of which is at hand.
 ---@param way integer in which it was asked
 ---@param connection table

@@ -51,6 +51,7 @@ end
 
 function M.last.ask(self, request)
   exchange.look(self, request, self.start.claim or "0-0", true)
+  if self.start.limit == 0 then return 1 end -- no entry is looked at
   request:command("XREVRANGE", self.log.name, "+", "-", "COUNT", to_take(self))
   return 2
 end
@@ -95,6 +96,12 @@ local function take_first_state(self, kind)
   local claim = self.start.claim
   local reset = claim and continuity.refutes(state, claim)
   if reset then exchange.start_over(self, reset, state) end
+  if self.start.limit ~= 0 then return end
+  self.state = nil
+  self.connection.decoder:trim() -- it may wait long for the next one
+  settle_behind(self, nil, 0, state)
+  self.next_stage = self.read_stage
+  return exchange.hand_out(self, { caught_up = true }, nil, exchange.beyond(self, state))
 end
 
 function M.last.take(self, kind)

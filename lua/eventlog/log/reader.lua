@@ -134,6 +134,7 @@ function Reader:get_state(way)
   if self.alone then
     local state, err = state_by_script(self)
     if state or err.kind ~= "server" or Error.passes(err) then return state, err end
+    way = way or xinfo.NEWEST_ONLY
   end
   local ok, err = self:send(self:want_state(way))
   if not ok then return nil, err end
@@ -149,6 +150,10 @@ function Reader:newest_id()
   for way in xinfo.ways_to_last_id(self.abilities) do
     state, err, refused = self:get_state(way)
     if not refused then break end
+  end
+  if err and err.too_large then
+    local last = xinfo.last_of_part(self.decoder)
+    if last then return last end
   end
   return state and state.last, err
 end
