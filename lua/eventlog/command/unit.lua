@@ -106,7 +106,8 @@ end
 ---@return function|string take what reads the last of them; or a message
 ---@return table? unit has_xread, has_guard, first
 function M.encode(writer, request, entries, n, group)
-  local unit = { has_xread = not writer.client.topology.abilities.has_multi, has_guard = false, first = 2 }
+  local abilities = writer.client.topology.abilities
+  local unit = { has_xread = not abilities.has_multi, has_guard = false, first = 2 }
   local ok, message = encode_opening(writer, request, entries, n, group, unit)
   if ok == nil then return nil, message end
   if not ok then
