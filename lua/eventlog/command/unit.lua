@@ -73,7 +73,15 @@ end
 
 --- EXEC's reply: ids. Without guard it is a unit nevertheless, unless an XADD failed.
 --- That only some fail is what guard prevents: should it ever be, it is not hidden.
-local function take(decoder, kind, n, unit)
+---@param decoder userdata that has it
+---@param kind string its type
+---@param n integer how many entries the unit has
+---@param unit table as encode() returned it
+---@return string[]|nil ids
+---@return string? failure kind of the error
+---@return string? why
+---@return "unknown"|nil outcome
+function M.take(decoder, kind, n, unit)
   local first = unit.first - 1
   if kind ~= "array" or decoder:length() ~= first + n then
     return nil, "protocol", "the reply is not EXEC's"
@@ -102,9 +110,9 @@ end
 --- settle's; EXEC's. EXEC's reply has the same, but for MULTI's and its own.
 ---@param writer eventlog.Writer of the log: what is encoded once is kept in it
 ---@param group string as Tokens:group() returns it
----@return integer|nil replies how many will come; nil: an entry is bad
----@return function|string take what reads the last of them; or a message
----@return table? unit has_xread, has_guard, first
+---@return table|nil unit replies (how many will come), has_xread, has_guard, first;
+---  nil: an entry is bad
+---@return string? message
 function M.encode(writer, request, entries, n, group)
   local abilities = writer.client.topology.abilities
   local unit = { has_xread = not abilities.has_multi, has_guard = false, first = 2 }
@@ -126,7 +134,8 @@ function M.encode(writer, request, entries, n, group)
   end
   request:command("EXEC")
   unit.first = 2 + (unit.has_xread and 1 or 0) + (unit.has_guard and 1 or 0)
-  return unit.first + n + 1, take, unit
+  unit.replies = unit.first + n + 1
+  return unit
 end
 
 return M

@@ -41,32 +41,14 @@ function M.new(client, name, settings)
   return self
 end
 
--- Encoders append to the request, and return how many replies will come, what reads
--- the last of them and, of a unit, which of them are whose; or nil, message if an
--- entry is bad.
-
-local function take_id(decoder, kind)
-  local id = kind == "string" and decoder:id()
-  if id then return { id } end
-  return nil, "protocol", "the reply is not XADD's"
-end
-
-local function encode_lone(request, way, entries)
-  local ok, message = request:entries(way.bytes, way.argc, entries, 1)
-  if not ok then return nil, message end
-  return 1, take_id
-end
-
---- The request that fits; `call` is set where a script is called.
+--- Appends what adds the entries. Returns a unit, as units.encode() does; false: one
+--- command, which answers an id; or nil, message if an entry is bad.
 local function encode(self, request, entries, n, group)
-  if n == 1 and not self.ttl_ms then
-    return encode_lone(request, self.xadd, entries)
-  end
   if n == 1 then
-    local by_sha = self.by_sha
-    local widest, message = request:entries(by_sha.bytes, by_sha.argc, entries, 1)
+    local way = self.by_sha or self.xadd
+    local widest, message = request:entries(way.bytes, way.argc, entries, 1)
     if not widest then return nil, message end
-    if widest <= scripts.MAX_FIELDS then return 1, take_id end
+    if widest <= scripts.MAX_FIELDS or way == self.xadd then return false end
     request:clear()
   end
   return units.encode(self, request, entries, n, group)
@@ -91,21 +73,21 @@ end
 -- says so: both are answered at once.
 local REFUSED = 0.3
 
---- Sends the request and reads its replies: ids, or nil, err. And then what is known
+--- Sends a unit and reads its replies: ids, or nil, err. And then what is known
 --- of MULTI: "there"; "alone" if nothing but XREAD behind it was refused, which ends
 --- the unit.
-local function exchange(connection, request, replies, take, n, unit)
+local function exchange_unit(connection, request, n, unit)
+  local replies, has_xread = unit.replies, unit.has_xread
   local ok, err = connection:send(request, replies)
   if not ok then return failed(err, "none") end
   local decoder = connection.decoder
-  local has_xread = unit and unit.has_xread
   local first_error, refusal, landed, multi -- refusal: of XREAD
   local kind
   local i = 0
   repeat
     i = i + 1
     local deadline = i == 2 and has_xread and first_error and system.now() + REFUSED or nil
-    kind, err = connection:reply(deadline, i == 1 and unit and n * LEAST or nil)
+    kind, err = connection:reply(deadline, i == 1 and n * LEAST or nil)
     if not kind and deadline and err.kind == "timeout" then
       connection:close() -- with all that waits behind XREAD
       return failed(first_error, "none")
@@ -120,12 +102,12 @@ local function exchange(connection, request, replies, take, n, unit)
       elseif not (aborted and refusal) then
         first_error = first_error or Error.from_add(text)
       end
-      if i == replies and unit and not aborted then
+      if i == replies and not aborted then
         connection:close() -- it may be inside MULTI still
       end
     elseif i == 1 then
-      multi = kind == "status" and unit and "there" or nil
-    elseif kind == "string" and unit and i >= unit.first and i < unit.first + n then
+      multi = kind == "status" and "there" or nil
+    elseif kind == "string" and i >= unit.first and i < unit.first + n then
       landed = true -- an XADD outside MULTI, where MULTI was denied
     end
     if i < replies - 1 and not (i == 1 and first_error) then -- MULTI's OK, QUEUED
@@ -137,7 +119,7 @@ local function exchange(connection, request, replies, take, n, unit)
     if landed or kind == "array" then first_error.outcome = "unknown" end
     return nil, first_error, multi
   end
-  local ids, failure, why, outcome = take(decoder, kind, n, unit)
+  local ids, failure, why, outcome = units.take(decoder, kind, n, unit)
   if ids then return ids, nil, multi end
   if failure ~= "server" then
     return failed(select(2, connection:reject(failure, why)), "unknown")
@@ -147,24 +129,50 @@ local function exchange(connection, request, replies, take, n, unit)
   return nil, err, multi
 end
 
---- Sends the request, and once more if of a unit only XREAD was refused, or if the
---- server has forgotten the script.
-local function add(self, connection, request, entries, n, replies, take, unit, group)
-  local ids, err, multi = exchange(connection, request, replies, take, n, unit)
-  if multi then connection.abilities.has_multi = true end
-  local alone = multi == "alone" and err and err.outcome == "none" and
-    connection:is_established()
-  if not alone and (ids or err.code ~= "NOSCRIPT") then return ids, err end
+--- Sends one command and reads its reply: ids, or nil, err.
+local function exchange_lone(connection, request)
+  local ok, err = connection:send(request, 1)
+  if not ok then return failed(err, "none") end
+  local kind
+  kind, err = connection:reply()
+  if not kind then return unanswered(err, nil, request) end
+  local decoder = connection.decoder
+  local id = kind == "string" and decoder:id()
+  if id then return { id } end
+  if kind == "error" then return nil, Error.from_add(decoder:value()) end
+  err = select(2, connection:reject("protocol", "the reply is not XADD's"))
+  return failed(err, "unknown")
+end
+
+--- The request could not be made anew: somebody has changed the entry meanwhile.
+local function changed(message)
+  return failed(Error.new("closed", message), "none")
+end
+
+--- Adds one entry by one command, which is sent whole if the server has forgotten the
+--- script.
+local function add_lone(self, connection, request, entries)
+  local ids, err = exchange_lone(connection, request)
+  if ids or err.code ~= "NOSCRIPT" then return ids, err end
   request:clear()
-  if alone then
-    replies, take, unit = units.encode(self, request, entries, n, group)
-  else
-    replies, take, unit = encode_lone(request, self.by_body, entries)
+  local by_body = self.by_body
+  local ok, message = request:entries(by_body.bytes, by_body.argc, entries, 1)
+  if not ok then return changed(message) end
+  return exchange_lone(connection, request)
+end
+
+--- Adds a unit, which is sent once more if nothing but XREAD was refused.
+local function add_unit(self, connection, request, entries, n, group, unit)
+  local ids, err, multi = exchange_unit(connection, request, n, unit)
+  if multi then connection.abilities.has_multi = true end
+  if multi ~= "alone" or err.outcome ~= "none" or not connection:is_established() then
+    return ids, err
   end
-  if not replies then -- somebody has changed the entry meanwhile
-    return failed(Error.new("closed", take), "none")
-  end
-  ids, err = exchange(connection, request, replies, take, n, unit)
+  request:clear()
+  local message
+  unit, message = units.encode(self, request, entries, n, group)
+  if not unit then return changed(message) end
+  ids, err = exchange_unit(connection, request, n, unit)
   return ids, err
 end
 
@@ -183,10 +191,10 @@ function Writer:add(entries, n, level)
     if not group then return failed(err, "none") end
   end
   local request = client:take_request()
-  local replies, take, unit = encode(self, request, entries, n, group)
-  if not replies then
+  local unit, message = encode(self, request, entries, n, group)
+  if unit == nil then
     client:give_request(request)
-    error("eventlog: " .. take, level + 1)
+    error("eventlog: " .. message, level + 1)
   end
   local ids
   repeat
@@ -195,15 +203,19 @@ function Writer:add(entries, n, level)
       client:give_request(request)
       return failed(endpoint, "none")
     end
-    ids, err = add(self, connection, request, entries, n, replies, take, unit, group)
+    if unit then
+      ids, err = add_unit(self, connection, request, entries, n, group, unit)
+    else
+      ids, err = add_lone(self, connection, request, entries)
+    end
     -- What a dead connection did not take in is sent again.
     local again = err and err.outcome == "none" and connection:was_stale()
     if again then
       request:clear()
-      replies, take, unit = encode(self, request, entries, n, group)
+      unit = encode(self, request, entries, n, group)
     end
     endpoint:release(connection, self.name)
-  until not (again and replies)
+  until not again or unit == nil
   client:give_request(request)
   return ids, err
 end
