@@ -333,6 +333,8 @@ describe("a stream", function()
   it("may pause while it logs in, and at each byte of a reply", function()
     local says, all = {}, table.concat {
       "+OK\r\n", "+OK\r\n", -- AUTH, SELECT
+      -- Where the log stands.
+      resp { "6-0", "5-0", "6-0", "2", "2", "0-0", "0" },
       -- Each page, and the look at the log behind it.
       resp { { "played", { entry, { "6-0", { "i", "2" } } } } },
       resp { "6-0", "5-0", "6-0", "2", "2", "0-0", "0" },
