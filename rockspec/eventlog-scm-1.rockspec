@@ -109,6 +109,8 @@ build = {
     ["eventlog.transport.byte_transport"] = "lua/eventlog/transport/byte_transport.lua",
     ["eventlog.transport.connector"] = "lua/eventlog/transport/connector.lua",
     ["eventlog.transport.fd_transport"] = "lua/eventlog/transport/fd_transport.lua",
+    ["eventlog.transport.trace"] = "lua/eventlog/transport/trace.lua",
+    ["eventlog.transport.trace_text"] = "lua/eventlog/transport/trace_text.lua",
     ["eventlog.types"] = "lua/eventlog/types.lua",
   },
 }

@@ -9,6 +9,12 @@ static int core_now(lua_State *L) {
   return 1;
 }
 
+/* time() -> seconds since 1970 (UTC), with fractions */
+static int core_time(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)evl_time());
+  return 1;
+}
+
 /* pid() -> this process */
 static int core_pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)evl_process_id());
@@ -32,10 +38,8 @@ static int core_random(lua_State *L) {
 
 void evl_binding_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"now", core_now},
-      {"pid", core_pid},
-      {"random", core_random},
-      {NULL, NULL},
+      {"now", core_now},       {"time", core_time}, {"pid", core_pid},
+      {"random", core_random}, {NULL, NULL},
   };
 
   evl_binding_set_functions(L, functions);

@@ -333,6 +333,8 @@ void evl_spin_end(evl_spin *s, int unit, double us);
 
 /* Seconds on a clock that only goes forward. */
 double evl_now(void);
+/* Seconds since 1970 (UTC), for people: somebody may set that clock. */
+double evl_time(void);
 /* This process; in a forked child another number. No system call where the
  * system has a way without (Linux 4.14). */
 long evl_process_id(void);

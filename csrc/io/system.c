@@ -25,6 +25,13 @@ double evl_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+double evl_time(void) {
+  struct timespec t;
+
+  (void)clock_gettime(CLOCK_REALTIME, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 #if defined(MADV_WIPEONFORK) && defined(__GNUC__)
 
 /* getpid() is a system call, and would be one of four that a lone add makes. A

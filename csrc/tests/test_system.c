@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static void random_bytes_differ_each_time(void **state) {
@@ -50,11 +51,23 @@ static void no_descriptor_is_needed(void **state) {
   assert_int_equal(status, EVL_OK);
 }
 
+static void the_time_of_day_has_fractions(void **state) {
+  double before = (double)time(NULL), now = evl_time(), later = evl_time();
+  int i;
+
+  (void)state;
+  assert_true(now >= before && now - before < 60);
+  for (i = 0; i < 1000000 && later == now; i++)
+    later = evl_time();
+  assert_true(later - now < 0.5); /* no clock of whole seconds */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_bytes_differ_each_time),
       cmocka_unit_test(as_many_are_written_as_were_asked_for),
       cmocka_unit_test(no_descriptor_is_needed),
+      cmocka_unit_test(the_time_of_day_has_fractions),
   };
   return cmocka_run_group_tests_name("system", tests, NULL, NULL);
 }

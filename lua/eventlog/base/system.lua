@@ -7,6 +7,8 @@ local core = require "eventlog.core"
 local M = {
   --- now() -> seconds of a clock that never goes back; not the time of day
   now = core.now,
+  --- time() -> seconds since 1970, with fractions: the time of day, for people
+  time = core.time,
   --- pid() -> which process this is: another number in a forked child
   pid = core.pid,
   --- random(n) -> n bytes that nobody can guess | nil, kind, why

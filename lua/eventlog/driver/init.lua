@@ -11,6 +11,10 @@ local Error = require "eventlog.base.error"
 require "eventlog.driver.blocking" -- these two are small: they are loaded at
 local wait = require "eventlog.driver.wait" -- once, as long as that can be done
 
+-- With EVENTLOG_TRACE=1 in the environment when this is loaded, else nil.
+local trace = os.getenv("EVENTLOG_TRACE") == "1" and
+  require "eventlog.transport.trace" or nil
+
 local M = {}
 
 --- One driver a file. That a scheduler is not installed is an error of the first
@@ -73,15 +77,20 @@ local without_tls = {
   end,
 }
 
---- The driver for what the option says; nil: the one that fits where we run.
----@param option string|function|nil
----@param tls boolean? whether its connections are to be encrypted
-function M.find(option, tls)
+local function find(option, tls)
   if tls then return without_tls end
   if type(option) == "function" then return wait.new(option) end
   local name = option or (in_openresty() and "openresty" or "blocking")
   local driver, why = load(name)
   return driver or missing(name, why)
+end
+
+--- The driver for what the option says; nil: the one that fits where we run.
+---@param option string|function|nil
+---@param tls boolean? whether its connections are to be encrypted
+function M.find(option, tls)
+  local driver = find(option, tls)
+  return trace and trace.driver(driver) or driver
 end
 
 return M
