@@ -150,7 +150,11 @@ describe("EVENTLOG_TRACE", function()
 end)
 
 describe("a traced transport", function()
-  local trace = require "eventlog.transport.trace"
+  local methods, trace = getmetatable(core.decoder()).__index, nil
+  local next_reply, skip_statuses = methods.next, methods.skip_statuses
+
+  setup(function() trace = require "eventlog.transport.trace" end)
+  teardown(function() methods.next, methods.skip_statuses = next_reply, skip_statuses end)
 
   --- Calls f; what it wrote to standard error, lines of { connection, mark, what }.
   local function capture(f)
