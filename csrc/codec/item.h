@@ -31,7 +31,7 @@ static inline const char *no_item(int reason, int *status) {
   return NULL;
 }
 
-/* "<number>\r\n" */
+/* "<number>\r\n", as Redis writes it: without a zero in front. */
 static const char *read_any_number(const char *p, const char *end,
                                    int64_t *number, int *status) {
   int negative = p < end && *p == '-';
@@ -43,7 +43,9 @@ static const char *read_any_number(const char *p, const char *end,
     n = 10 * n + (uint64_t)(*p - '0');
   }
   if (p == end) return no_item(EVL_AGAIN, status);
-  if (*p != '\r' || p == digits || n > (uint64_t)INT64_MAX + (uint64_t)negative)
+  if (*p != '\r' || p == digits ||
+      (*digits == '0' && (p - digits > 1 || negative)) ||
+      n > (uint64_t)INT64_MAX + (uint64_t)negative)
     return no_item(EVL_EPROTOCOL, status);
   if (end - p < 2) return no_item(EVL_AGAIN, status);
   if (p[1] != '\n') return no_item(EVL_EPROTOCOL, status);
@@ -62,7 +64,7 @@ INLINE const char *read_number(const char *p, const char *end, int64_t *number,
       *number = digit(p[0]);
       return p + 3;
     }
-    if (digit(p[1]) <= 9 && p[2] == '\r' && p[3] == '\n') {
+    if (p[0] != '0' && digit(p[1]) <= 9 && p[2] == '\r' && p[3] == '\n') {
       *number = 10 * digit(p[0]) + digit(p[1]);
       return p + 4;
     }

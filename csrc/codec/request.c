@@ -1,8 +1,9 @@
 /* Commands -> bytes: RESP arrays of bulk strings, one behind the other.
  *
  * hiredis formats commands whose arguments are at hand. Entries, which are most
- * of the bytes, are put in place here: hiredis would want them as one array of
- * strings, and would copy them once more. */
+ * of the bytes, and what a follower asks for with each batch are put in place
+ * here: hiredis would want them as one array of strings, in memory of their
+ * own, and takes ten times as long (bench/NOTES.md). */
 #include "buffer.h"
 #include "eventlog.h"
 
