@@ -71,6 +71,7 @@ __attribute__((visibility("default")))
     int luaopen_eventlog_core(lua_State *L);
 
 int luaopen_eventlog_core(lua_State *L) {
+  evl_lua_refuse_cxx(L);
   check_lua(L);
   lua_newtable(L);
   evl_binding_set_functions(L, functions);

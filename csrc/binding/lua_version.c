@@ -21,7 +21,23 @@ int evl_lua_version_running(void) {
   return 501;
 }
 
+/* One that every Lua has, and luaL_error() as C++ names it. */
+void lua_settop(void) __attribute__((weak));
+int luaL_error_of_cxx(void *L, const char *format,
+                      ...) __asm__("_Z10luaL_errorP9lua_StatePKcz")
+    __attribute__((weak));
+
+void evl_lua_refuse_cxx(void *L) {
+  if (lua_settop == NULL && luaL_error_of_cxx != NULL)
+    (void)luaL_error_of_cxx(
+        L, "eventlog.core calls Lua's functions by their C names, and this Lua "
+           "has C++ names: compile Lua as C, or as C++ with LUA_API defined as "
+           "extern \"C\"");
+}
+
 #else
+
+void evl_lua_refuse_cxx(void *L) { (void)L; }
 
 int evl_lua_version_running(void) { return 0; }
 
