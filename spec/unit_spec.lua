@@ -439,7 +439,7 @@ describe("a server that has a command under another name", function()
   for command, lacking in pairs {
     MULTI = { "unit" }, EXEC = { "unit" },
     EVAL = { "unit", "add with a TTL", "idempotent add", "add_if", "delete", "follower" },
-    EVALSHA = { "add with a TTL", "idempotent add", "add_if", "delete" },
+    EVALSHA = { "add with a TTL", "idempotent add", "add_if", "delete", "follower" },
     XADD = ADDS, HSET = { "idempotent add" }, HGET = { "idempotent add" },
     TIME = { "idempotent add" }, PTTL = { "idempotent add" },
     PEXPIRE = { "add with a TTL", "idempotent add" }, XLEN = { "length", "delete" },
