@@ -106,8 +106,8 @@ describe("an idempotent add", function()
 
   --- Sends the log's last add again, as after a lost answer.
   local function retry(one, ...)
-    local slot = one.client.tokens.free[1]
-    slot.number = slot.number - 1
+    local lane = one.client.tokens.free[1]
+    lane.number = lane.number - 1
     return one:add(...)
   end
 

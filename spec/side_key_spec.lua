@@ -74,8 +74,8 @@ describe("a log's side key", function()
       assert(x:add { a = 1 })
       local ids = assert(tagged:add { a = 1 })
       assert.is_true(x:delete())
-      local slot = client.tokens.free[1] -- the answer to tagged's add was lost
-      slot.number = slot.number - 1
+      local lane = client.tokens.free[1] -- the answer to tagged's add was lost
+      lane.number = lane.number - 1
       assert.same(ids, tagged:add { a = 1 })
     end)
 

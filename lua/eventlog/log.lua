@@ -5,14 +5,12 @@ local core = require "eventlog.core"
 local Follower = require "eventlog.follow.follower"
 local Reader = require "eventlog.log.reader"
 local Writer = require "eventlog.log.writer"
-local calls = require "eventlog.command.call"
+local call = require "eventlog.command.call"
 local misuse = require "eventlog.base.misuse"
+local one_reply = require "eventlog.command.one_reply"
 local script_writer = require "eventlog.log.script_writer"
 local options = require "eventlog.base.options"
-local page_size = require "eventlog.command.page_size"
-local scripts = require "eventlog.command.scripts"
 local side_key = require "eventlog.log.side_key"
-local system = require "eventlog.base.system"
 
 local Log = {}
 Log.__index = Log
@@ -96,45 +94,12 @@ function Log:add_if(last_id, ...)
   return ids, err
 end
 
---- Runs method(reader, ...) on a connection of its own; on another one where
---- that was dead before it answered anything: what only reads always, what
---- changes something as long as the server cannot have it. A page that was too
---- large is asked for again with fewer entries, for up to reconnect_timeout.
-local function call(self, changes, method, ...)
-  local client = self.client
-  local size, alone = self.page_size, false
-  -- A connection that pages were too large for is not taken for a dead one.
-  local stale = size < self.settings.batch_size
-  local give_up = system.now() + client.settings.reconnect_timeout
-  local again, reader, result, err
-  repeat
-    local connection, endpoint = calls.acquire(client, self.name)
-    if not connection then return nil, endpoint end
-    local request = client:take_request()
-    reader = Reader.new(connection, request, self, size, alone)
-    result, err = reader[method](reader, ...)
-    again = err and connection:was_stale() and not (reader.has_entries and stale) and
-      not (changes and request:size() == 0)
-    stale = stale or again
-    if err and not again then
-      local fewer = system.now() < give_up and reader:fewer(err)
-      if fewer then
-        again, size, alone = true, fewer, fewer == 1
-      else
-        err = reader:explain(err)
-      end
-    end
-    endpoint:release(connection, self.name)
-    client:give_request(request)
-  until not again
-  if result and reader.has_entries and size < self.settings.batch_size then
-    self.page_size = page_size.larger(size, self.settings.batch_size)
-  end
-  return result, err
-end
-
+--- Reads by a method of the reader.
 local function read(self, method, ...)
-  return call(self, false, method, ...)
+  local reader = Reader.new(self, method, ...)
+  local result, err = call.run(self.client, self.name, reader)
+  if result then self.page_size = reader:next_size() end
+  return result, err
 end
 
 --- The whole log, oldest first; {} where there is none. With max_length, the
@@ -187,7 +152,7 @@ end
 ---@return eventlog.Error? err
 function Log:length()
   check_self(self, "length")
-  local length, err = read(self, "value", "integer", "XLEN", self.name)
+  local length, err = call.run(self.client, self.name, one_reply.length, self.name)
   if not length then return nil, err end
   return math.min(length, self.settings.max_length or length)
 end
@@ -206,8 +171,8 @@ end
 ---@return eventlog.Error? err
 function Log:delete()
   check_self(self, "delete")
-  local count, err = call(self, true, "script", "integer", scripts.delete,
-    self.name, side_key.of(self.name))
+  local count, err = call.run(self.client, self.name, one_reply.delete, self.name,
+    side_key.of(self.name))
   if not count then return nil, err end
   return count > 0
 end

@@ -3,9 +3,9 @@
 --- (Redis 7) ask for read access. The first two come first; when the user is refused
 --- them, the other two, which is noted for the server.
 
-local M = {}
+local verdict = require "eventlog.command.verdict"
 
-local READ_ONLY = "_RO"
+local M = {}
 
 --- The command that runs a script, and the word behind that command.
 ---@param abilities eventlog.Abilities
@@ -19,10 +19,6 @@ function M.command(abilities, script, whole)
   return "EVALSHA" .. suffix, script.sha
 end
 
-local function is_unknown(err)
-  return err.kind == "unsupported" and err.message:find("^unknown command") ~= nil
-end
-
 --- What to do about the error that such a command was answered.
 ---@param abilities eventlog.Abilities
 ---@param command string as M.command() returned it
@@ -32,12 +28,8 @@ end
 ---@return eventlog.Error? final the error to report; nil: the script is to be sent
 ---  again, with what M.command() returns now
 function M.judge(abilities, command, err, refused)
-  local was_read_only = command:find(READ_ONLY, 1, true)
-  local denied = err.code == "NOPERM"
-  if not (denied or refused and is_unknown(err)) then return err end
-  -- The other way: also back, if neither is granted.
-  abilities.reads_by = was_read_only and "" or READ_ONLY
-  return refused
+  local how, final = verdict.of_script(err, abilities, command, refused)
+  if not how then return final end
 end
 
 return M

@@ -1,30 +1,35 @@
---- Several entries as one unit: MULTI, guard with the first entry, XADD of each other
---- one, settle, EXEC. What stands around the XADDs is in scripts.lua.
+--- Adds several entries as one unit: MULTI, guard with the first entry, XADD of each
+--- other one, settle, EXEC. A script around the XADDs would cost the server twice as
+--- much, and take only 8000 values. What stands around them is in scripts.lua. A command
+--- of call.lua; its calls have the list of entries, how many of them, and a group's name.
 ---
 --- A server that has MULTI under another name would add the entries one by one. So
---- until a client has met MULTI, an XREAD stands behind it that waits for ever for
---- what never comes: inside MULTI it does not wait, and if there is no MULTI, it
---- holds back all that is behind it, and the connection is closed.
+--- until MULTI was met, an XREAD stands behind it that waits for ever for what never
+--- comes: inside MULTI it does not wait, and if there is no MULTI, it holds back all
+--- that is behind it, and the connection is closed.
 
-local core = require "eventlog.core"
+local Error = require "eventlog.base.error"
 local scripts = require "eventlog.command.scripts"
+local system = require "eventlog.base.system"
+local xadd = require "eventlog.command.xadd"
+
+local Unit = { changes = true, adds = true }
+Unit.__index = Unit
+Unit.__name = "eventlog.Unit"
 
 local M = {}
 
---- What stands before an entry's fields: a command with these arguments, encoded once.
---- The last of them is the id to be.
+---@param name string of the log
 ---@param settings table of the log
----@return table call bytes, argc
-function M.head(settings, ...)
-  local args = { ... }
-  if settings.max_length then
-    args[#args + 1] = "MAXLEN"
-    args[#args + 1] = "~"
-    args[#args + 1] = settings.max_length
-  end
-  args[#args + 1] = "*"
-  local bytes, argc = core.head((table.unpack or unpack)(args))
-  return { bytes = bytes, argc = argc }
+---@param abilities eventlog.Abilities
+function M.new(name, settings, abilities)
+  return setmetatable({
+    name = name,
+    settings = settings,
+    abilities = abilities,
+    head = xadd.head(settings, "XADD", name), -- of each entry
+    guard = nil, -- what stands before the first entry, of the last call
+  }, Unit)
 end
 
 local NEVER = "18446744073709551615-18446744073709551615"
@@ -34,30 +39,30 @@ local NEVER = "18446744073709551615-18446744073709551615"
 local MOST_BYTES = 16384
 
 --- What stands before the first entry in guard's call.
-local function guard_call(writer, n, group)
-  local call = writer.guard
+local function guard_call(self, n, group)
+  local call = self.guard
   if not call or call.n ~= n or call.group ~= group then
-    local settings = writer.settings
-    call = M.head(settings, "EVAL", scripts.guard_and_add.body, 1, writer.name, group, n,
+    local settings = self.settings
+    call = xadd.head(settings, "EVAL", scripts.guard_and_add.body, 1, self.name, group, n,
       settings.max_length and 7 or 4)
     call.n, call.group = n, group
-    writer.guard = call
+    self.guard = call
   end
   return call
 end
 
 --- Appends a unit's commands up to that of its first entry: true; false if that is
 --- too large for a script; or nil, message.
-local function encode_opening(writer, request, entries, n, group, unit)
+local function encode_opening(self, request, entries, n, group, unit)
   request:command("MULTI")
   if unit.has_xread then
-    request:command("XREAD", "BLOCK", 0, "STREAMS", writer.name, NEVER)
+    request:command("XREAD", "BLOCK", 0, "STREAMS", self.name, NEVER)
   end
   if unit.has_guard then
-    request:command("EVAL", scripts.guard.body, 1, writer.name, group, n)
+    request:command("EVAL", scripts.guard.body, 1, self.name, group, n)
     return true
   end
-  local call, size = guard_call(writer, n, group), request:size()
+  local call, size = guard_call(self, n, group), request:size()
   local widest, message = request:entries(call.bytes, call.argc, entries, 1)
   if not widest then return nil, message end
   return widest <= scripts.MAX_FIELDS and request:size() - size <= MOST_BYTES
@@ -73,15 +78,7 @@ end
 
 --- EXEC's reply: ids. Without guard it is a unit nevertheless, unless an XADD failed.
 --- That only some fail is what guard prevents: should it ever be, it is not hidden.
----@param decoder userdata that has it
----@param kind string its type
----@param n integer how many entries the unit has
----@param unit table as encode() returned it
----@return string[]|nil ids
----@return string? failure kind of the error
----@return string? why
----@return "unknown"|nil outcome
-function M.take(decoder, kind, n, unit)
+local function take(decoder, kind, n, unit)
   local first = unit.first - 1
   if kind ~= "array" or decoder:length() ~= first + n then
     return nil, "protocol", "the reply is not EXEC's"
@@ -104,38 +101,104 @@ function M.take(decoder, kind, n, unit)
   return nil, failure, taken or why, not taken and "unknown"
 end
 
---- Appends a unit of the first n entries to an empty request. The replies are in this
---- order: MULTI's; XREAD's, if there is one; guard's, if it does not add the first
---- entry; that of each entry, the first of which is reply number `unit.first`;
---- settle's; EXEC's. EXEC's reply has the same, but for MULTI's and its own.
----@param writer eventlog.Writer of the log: what is encoded once is kept in it
----@param group string as Tokens:group() returns it
----@return table|nil unit replies (how many will come), has_xread, has_guard, first;
----  nil: an entry is bad
----@return string? message
-function M.encode(writer, request, entries, n, group)
-  local abilities = writer.client.topology.abilities
-  local unit = { has_xread = not abilities.has_multi, has_guard = false, first = 2 }
-  local ok, message = encode_opening(writer, request, entries, n, group, unit)
+--- The replies are in this order: MULTI's; XREAD's, if there is one; guard's, if it does
+--- not add the first entry; that of each entry, the first of which is reply number
+--- `unit.first`; settle's; EXEC's. EXEC's reply has the same, but for MULTI's and its own.
+--- The plan of the replies is a table: has_xread, has_guard, first.
+function Unit:encode(request, _, entries, n, group)
+  local unit = { has_xread = not self.abilities.has_multi, has_guard = false, first = 2 }
+  local ok, message = encode_opening(self, request, entries, n, group, unit)
   if ok == nil then return nil, message end
   if not ok then
     request:clear()
     unit.has_guard = true
-    encode_opening(writer, request, entries, n, group, unit)
+    encode_opening(self, request, entries, n, group, unit)
   end
-  local xadd, second = writer.xadd, unit.has_guard and 1 or 2
-  ok, message = request:entries(xadd.bytes, xadd.argc, entries, n, second)
+  local head, second = self.head, unit.has_guard and 1 or 2
+  ok, message = request:entries(head.bytes, head.argc, entries, n, second)
   if not ok then return nil, message end
-  if writer.ttl_ms then
-    request:command("EVAL", scripts.settle_with_ttl.body, 1, writer.name, group,
-      writer.ttl_ms, n)
+  if self.settings.ttl_ms then
+    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, group,
+      self.settings.ttl_ms, n)
   else
-    request:command("EVAL", scripts.settle.body, 1, writer.name, group)
+    request:command("EVAL", scripts.settle.body, 1, self.name, group)
   end
   request:command("EXEC")
   unit.first = 2 + (unit.has_xread and 1 or 0) + (unit.has_guard and 1 or 0)
-  unit.replies = unit.first + n + 1
-  return unit
+  return unit.first + n + 1, unit
+end
+
+-- The bytes that each entry is answered with, at least.
+local LEAST = #"+QUEUED\r\n" + #"$15\r\n1700000000000-0\r\n"
+
+-- Seconds after MULTI was refused within which a server that does not wait in XREAD
+-- says so: both are answered at once.
+local REFUSED = 0.3
+
+--- What became of a unit that was not answered to its end. The error is the first
+--- that came: a server may say what is wrong, and hang up.
+local function unanswered(err, first_error, has_multi, landed)
+  if not first_error then return nil, err end
+  -- A unit in which a command was refused is not carried out.
+  local nothing = (has_multi or Error.is_refusal(first_error)) and not landed
+  return Error.failed_add(first_error, nothing and "none" or "unknown")
+end
+
+--- Reads the replies up to EXEC's. Returns EXEC's type if there was no error; or nil,
+--- err, and whether nothing but XREAD was refused, which ends the unit.
+local function read(self, connection, replies, unit, n)
+  local decoder, has_xread = connection.decoder, unit.has_xread
+  local first_error, refusal, landed, has_multi -- refusal: of XREAD
+  local kind, err
+  local i = 0
+  repeat
+    i = i + 1
+    local deadline = i == 2 and has_xread and first_error and system.now() + REFUSED or nil
+    kind, err = connection:reply(deadline, i == 1 and n * LEAST or nil)
+    if not kind and deadline and err.kind == "timeout" then
+      connection:close() -- with all that waits behind XREAD
+      return Error.failed_add(first_error, "none")
+    elseif not kind then
+      return unanswered(err, first_error or refusal, has_multi, landed)
+    end
+    if kind == "error" then
+      local text = decoder:value()
+      local aborted = i == replies and text:find("^EXECABORT")
+      if i == 2 and has_xread and has_multi then
+        refusal = Error.from_add(text)
+      elseif not (aborted and refusal) then
+        first_error = first_error or Error.from_add(text)
+      end
+      if i == replies and not aborted then
+        connection:close() -- it may be inside MULTI still
+      end
+    elseif i == 1 and kind == "status" then
+      has_multi = true
+      self.abilities.has_multi = true
+    elseif kind == "string" and i >= unit.first and i < unit.first + n then
+      landed = true -- an XADD outside MULTI, where MULTI was denied
+    end
+    if i < replies - 1 and not (i == 1 and first_error) then -- MULTI's OK, QUEUED
+      i = i + connection:skip_statuses(replies - 1 - i)
+    end
+  until i == replies
+  local is_alone = refusal ~= nil and first_error == nil
+  first_error = first_error or refusal
+  if not first_error then return kind end
+  if landed or kind == "array" then first_error.outcome = "unknown" end
+  return nil, first_error, is_alone and first_error.outcome == "none"
+end
+
+--- If XREAD alone was refused, the unit is to be sent without it.
+function Unit:read(connection, _, replies, unit, _, n)
+  local kind, err, is_alone = read(self, connection, replies, unit, n)
+  if err then return nil, err, is_alone and "without_xread" or nil end
+  local ids, failure, why, outcome = take(connection.decoder, kind, n, unit)
+  if ids then return ids end
+  if failure ~= "server" then return connection:reject(failure, why) end
+  err = Error.from_add(why)
+  err.outcome = outcome or err.outcome
+  return nil, err
 end
 
 return M

@@ -1,5 +1,5 @@
---- One operation on a log that only reads, or deletes it, over one connection:
---- sends commands and takes their replies. pages.lua reads the entries.
+--- One read of a log: sends commands and takes their replies, over one connection; over
+--- another one, if it has to begin again. pages.lua reads the entries.
 
 local Error = require "eventlog.base.error"
 local log_state = require "eventlog.command.log_state"
@@ -7,6 +7,8 @@ local page_size = require "eventlog.command.page_size"
 local pages = require "eventlog.log.pages"
 local reading_script = require "eventlog.command.reading_script"
 local scripts = require "eventlog.command.scripts"
+local system = require "eventlog.base.system"
+local verdict = require "eventlog.command.verdict"
 local xinfo = require "eventlog.command.xinfo"
 
 local Reader = {}
@@ -15,28 +17,82 @@ Reader.__name = "eventlog.Reader"
 
 local M = {}
 
----@param connection table one that is established
----@param request userdata an empty one
 ---@param log eventlog.Log
----@param size integer the most entries in a page
----@param alone boolean whether no reply may have more than one entry, or be due
----  beside another one
-function M.new(connection, request, log, size, alone)
+---@param method "forwards"|"last"|"last_from"|"newest_id" what it reads
+---@param a any what that method is given
+---@param b any
+function M.new(log, method, a, b)
+  local size, most = log.page_size, log.settings.batch_size
   return setmetatable({
-    abilities = connection.abilities,
-    connection = connection,
-    decoder = connection.decoder,
-    request = request,
     name = log.name,
-    page_size = size,
     as_pairs = log.settings.fields == "pairs",
-    alone = alone,
+    method = method,
+    a = a,
+    b = b,
+    size = size, -- the most entries in a page
+    most = most, -- what that may grow to again
+    alone = false, -- whether no reply may have more than one entry, or be due beside
+    -- another one
+    give_up = system.now() + log.client.settings.reconnect_timeout,
+    -- A connection that pages were too large for is not taken for a dead one.
+    doubts_stale = size < most,
+    connection = nil, -- where it reads now, and with what:
+    abilities = nil,
+    decoder = nil,
+    request = nil,
     has_entries = false, -- whether what is asked has entries in its reply
     whole = false, -- whether one page is asked for, however large
     state = nil, -- where the log stood at the moment that is read
     asked_by = nil, -- the way in which a state was asked for that is due
   }, Reader)
 end
+
+-- --- as a command of call.lua ----------------------------------------------
+
+--- It sends by itself.
+function Reader:encode() -- luacheck: no self
+  return 0
+end
+
+function Reader:read(connection, request)
+  self.connection, self.request = connection, request
+  self.decoder, self.abilities = connection.decoder, connection.abilities
+  self.page_size = self.size
+  self.has_entries, self.whole, self.state, self.asked_by = false, false, nil, nil
+  return self[self.method](self, self.a, self.b)
+end
+
+--- What to do about an error, as verdict.of() says it: a page that was too large is
+--- asked for again with fewer entries, for up to reconnect_timeout.
+---@return string what
+---@return eventlog.Error err to report
+function Reader:review(what, err)
+  if what == "anew" and not (self.has_entries and self.doubts_stale) then
+    self.doubts_stale = true
+    return what, err
+  end
+  if what == "elsewhere" then return what, err end
+  if not (self.has_entries and page_size.was_too_large(self.connection, err)) then
+    return "never", err
+  elseif self.whole then
+    return "never", page_size.restless(err, self.page_size)
+  elseif self.alone then
+    return "never", page_size.hopeless(err)
+  elseif system.now() >= self.give_up then
+    return "never", err
+  end
+  self.size = page_size.smaller(self.page_size)
+  self.alone = self.size == 1
+  return "anew", err
+end
+
+--- How many entries the log's next read is to have in a page.
+---@return integer size
+function Reader:next_size()
+  return self.has_entries and page_size.larger(self.size, self.most) or self.size
+end
+
+-- --- what it reads ---------------------------------------------------------
 
 Reader.forwards = pages.forwards
 Reader.last = pages.last
@@ -67,27 +123,6 @@ function Reader:call(...)
   return self:reply()
 end
 
---- A command whose reply is this type: its value, or nil, err.
-function Reader:value(expected, ...)
-  local kind, err = self:call(...)
-  if not kind then return nil, err end
-  if kind == expected then return self.decoder:value() end
-  return self.connection:reject("protocol", "the reply is not " .. (...) .. "'s")
-end
-
---- A script on keys, the log first; sent whole where the server has forgotten
---- it.
----@param expected string the reply's type
----@param script table of scripts.lua
-function Reader:script(expected, script, ...)
-  local keys = select("#", ...)
-  local value, err = self:value(expected, "EVALSHA", script.sha, keys, ...)
-  if err and err.code == "NOSCRIPT" then
-    return self:value(expected, "EVAL", script.body, keys, ...)
-  end
-  return value, err
-end
-
 --- The state of the script that tells it without the entries.
 local function state_by_script(self)
   local whole, refused = false, nil
@@ -100,13 +135,10 @@ local function state_by_script(self)
       if state then return state end
       return self.connection:reject(failure or "protocol",
         why or "no log can stand there")
-    elseif err.code == "NOSCRIPT" then
-      whole = true
-    else
-      local final = reading_script.judge(self.abilities, command, err, refused)
-      if final then return nil, final end
-      refused = err
     end
+    local how, final = verdict.of_script(err, self.abilities, command, refused)
+    if not how then return nil, final end
+    if how == "whole" then whole = true else refused = err end
   end
 end
 
@@ -156,28 +188,6 @@ function Reader:newest_id()
     if last then return last end
   end
   return state and state.last, err
-end
-
---- After an error: how many entries to ask for at a time instead. nil: fewer do
---- not help.
----@param err eventlog.Error
----@return integer|nil size 1: and each of them alone
-function Reader:fewer(err)
-  if self.has_entries and not self.whole and not self.alone and
-    page_size.was_too_large(self.connection, err) then
-    return page_size.smaller(self.page_size)
-  end
-end
-
---- What to tell the caller of an error for which fewer entries do not help.
----@param err eventlog.Error
----@return eventlog.Error
-function Reader:explain(err)
-  if self.has_entries and page_size.was_too_large(self.connection, err) then
-    if self.whole then return page_size.restless(err, self.page_size) end
-    if self.alone then return page_size.hopeless(err) end
-  end
-  return err
 end
 
 return M

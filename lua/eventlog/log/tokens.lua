@@ -1,6 +1,6 @@
 --- Tokens of idempotent adds: by them the server knows an add that it has seen.
---- A client has a name nobody else has, and as many slots as it makes adds at a
---- time; each add takes a slot, and the slot's next number.
+--- A client has a name nobody else has, and as many lanes as it makes adds at a
+--- time; each add takes a lane, and the lane's next number.
 
 local Error = require "eventlog.base.error"
 local system = require "eventlog.base.system"
@@ -16,8 +16,8 @@ function M.new()
     pid = nil, -- of the process that these are of
     name = nil,
     group_name = nil,
-    free = {}, -- slots
-    slots = 0,
+    free = {}, -- lanes
+    lanes = 0,
   }, Tokens)
 end
 
@@ -31,7 +31,7 @@ end
 ---@return eventlog.Error? err
 function Tokens:identify()
   local pid = system.pid()
-  if self.pid ~= pid then -- new, or the child of a fork: not our parent's slots
+  if self.pid ~= pid then -- new, or the child of a fork: not our parent's lanes
     local bytes, _, why = system.random(16)
     if not bytes then
       return nil, Error.new("connection", "no random bytes, which an add of " ..
@@ -39,7 +39,7 @@ function Tokens:identify()
     end
     local name = hex(bytes)
     self.name, self.group_name = name, "eventlog:" .. name
-    self.free, self.slots = {}, 0
+    self.free, self.lanes = {}, 0
     self.pid = pid -- last: an error, such as Ctrl-C's, may break this off
   end
   return self.name
@@ -55,26 +55,26 @@ function Tokens:group()
   return self.group_name
 end
 
---- A slot for one add, whatever it is retried. slot.name and slot.number are its
+--- A lane for one add, whatever it is retried. lane.name and lane.number are its
 --- token. Or nil, err.
----@return table|nil slot
+---@return table|nil lane
 ---@return eventlog.Error? err
 function Tokens:take()
   local name, err = self:identify()
   if not name then return nil, err end
-  local slot = table.remove(self.free)
-  if not slot then
-    self.slots = self.slots + 1
-    slot = { name = name .. ":" .. self.slots, number = 0, pid = self.pid }
+  local lane = table.remove(self.free)
+  if not lane then
+    self.lanes = self.lanes + 1
+    lane = { name = name .. ":" .. self.lanes, number = 0, pid = self.pid }
   end
-  slot.number = slot.number + 1
-  return slot
+  lane.number = lane.number + 1
+  return lane
 end
 
---- Gives a slot back when its add is decided. One whose add may still land is
---- not given back: that add would take the place of the slot's next one.
-function Tokens:give(slot)
-  if slot.pid == self.pid then table.insert(self.free, slot) end
+--- Gives a lane back when its add is decided. One whose add may still land is
+--- not given back: that add would take the place of the lane's next one.
+function Tokens:give(lane)
+  if lane.pid == self.pid then table.insert(self.free, lane) end
 end
 
 return M
