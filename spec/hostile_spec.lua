@@ -2,7 +2,7 @@
 --- or too many. Whatever it is, an operation returns an error and closes the
 --- connection, and the next one is right.
 ---
---- What is no reply at all is in errors_spec.lua, what is cut off in faults/, how
+--- What is no reply at all is in call_errors_spec.lua, what is cut off in faults/, how
 --- much memory it takes in claims_spec.lua, and what reads the bytes in
 --- csrc/tests and csrc/fuzz.
 
