@@ -40,6 +40,24 @@ static void names_init(lua_State *L, names *known, size_t count) {
   }
 }
 
+/* memcmp() == 0; without a call for the lengths that names have. */
+static inline int are_same(const char *a, const char *b, size_t len) {
+  uint64_t x, y;
+  uint32_t v, w;
+
+  if (len < 4 || len > 16) return memcmp(a, b, len) == 0;
+  if (len < 8) {
+    memcpy(&v, a, 4), memcpy(&w, b, 4);
+    if (v != w) return 0;
+    memcpy(&v, a + len - 4, 4), memcpy(&w, b + len - 4, 4);
+    return v == w;
+  }
+  memcpy(&x, a, 8), memcpy(&y, b, 8);
+  if (x != y) return 0;
+  memcpy(&x, a + len - 8, 8), memcpy(&y, b + len - 8, 8);
+  return x == y;
+}
+
 /* Pushes the name of an entry's nth field. */
 static void push_name(lua_State *L, names *known, size_t n,
                       const evl_item *name) {
@@ -48,7 +66,7 @@ static void push_name(lua_State *L, names *known, size_t n,
     return;
   }
   if (known->items[n].len != name->len ||
-      memcmp(known->items[n].string, name->string, name->len) != 0) {
+      !are_same(known->items[n].string, name->string, name->len)) {
     lua_pushlstring(L, name->string, name->len);
     lua_replace(L, known->base + (int)n);
     known->items[n] = *name;

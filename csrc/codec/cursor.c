@@ -40,13 +40,28 @@ int evl_cursor_next(evl_cursor *c, evl_item *item) {
 
 /* The next item, which must be a string or an array: what it is, its first byte
  * tells, before anything else is read. */
-INLINE int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
+static int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
   const evl_decoder *d = c->decoder;
   char mark = type == EVL_ITEM_STRING ? '$' : '*';
 
   if (!d->whole || c->next >= d->at || d->in.bytes[c->next] != mark ||
       next_item(c, item) != EVL_OK || item->type != type)
     return EVL_EPROTOCOL;
+  return EVL_OK;
+}
+
+/* The next item, which must be a string. */
+INLINE int expect_string(evl_cursor *c, evl_item *item) {
+  const evl_decoder *d = c->decoder;
+  const char *bytes = d->in.bytes, *p;
+
+  if (!d->whole || c->next >= d->at) return EVL_EPROTOCOL;
+  p = read_short_string(bytes + c->next, bytes + d->at, &item->string,
+                        &item->len);
+  if (p == NULL) return expect(c, EVL_ITEM_STRING, item);
+  item->type = EVL_ITEM_STRING;
+  item->integer = 0;
+  c->next = (size_t)(p - bytes);
   return EVL_OK;
 }
 
@@ -111,7 +126,7 @@ int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields) {
   evl_item list;
   evl_id parsed;
 
-  if (expect_array(c, 2) != EVL_OK || expect(c, EVL_ITEM_STRING, id) ||
+  if (expect_array(c, 2) != EVL_OK || expect_string(c, id) ||
       evl_id_parse(id->string, id->len, &parsed) != EVL_OK ||
       expect(c, EVL_ITEM_ARRAY, &list) != EVL_OK || list.len % 2 != 0)
     return EVL_EPROTOCOL;
@@ -120,6 +135,6 @@ int evl_cursor_entry(evl_cursor *c, evl_item *id, size_t *fields) {
 }
 
 int evl_cursor_field(evl_cursor *c, evl_item *name, evl_item *value) {
-  if (expect(c, EVL_ITEM_STRING, name) != EVL_OK) return EVL_EPROTOCOL;
-  return expect(c, EVL_ITEM_STRING, value);
+  if (expect_string(c, name) != EVL_OK) return EVL_EPROTOCOL;
+  return expect_string(c, value);
 }

@@ -123,6 +123,24 @@ static void drop(evl_decoder *d) {
   d->arrays[0] = 0;
 }
 
+/* Walks over the short strings that come next in the innermost array. Returns
+ * what is behind them. */
+static const char *pass_strings(evl_decoder *d, const char *p,
+                                const char *end) {
+  uint64_t left = d->left[d->depth];
+  const char *next, *string;
+  size_t len;
+
+  for (; left > 0; left--) {
+    next = read_short_string(p, end, &string, &len);
+    if (next == NULL) break;
+    p = next;
+  }
+  d->left[d->depth] = left;
+  d->at = (size_t)(p - d->in.bytes);
+  return p;
+}
+
 /* Walks on, from item to item, to the reply's end. */
 static int walk(evl_decoder *d) {
   const char *end = d->in.bytes + d->in.len, *p = d->in.bytes + d->at;
@@ -134,6 +152,10 @@ static int walk(evl_decoder *d) {
     if (d->left[d->depth] == 0) {
       d->depth--;
       continue;
+    }
+    if (p < end && *p == '$') {
+      p = pass_strings(d, p, end);
+      if (d->left[d->depth] == 0) continue;
     }
     if (p == end) return EVL_AGAIN;
     begin = d->at;

@@ -1,16 +1,21 @@
 /* Stream ids: <milliseconds>-<sequence number>, two unsigned 64-bit numbers. */
 #include "eventlog.h"
 
+/* So many digits make no number that does not fit. */
+enum { SAFE_DIGITS = 19 };
+
 /* Reads digits at *s, up to end; moves *s behind them. */
 static int parse_u64(const char **s, const char *end, uint64_t *value) {
-  const char *p = *s;
-  uint64_t v = 0;
+  const char *p = *s, *safe = end - p > SAFE_DIGITS ? p + SAFE_DIGITS : end;
+  uint64_t v = 0, digit;
 
-  for (; p < end && *p >= '0' && *p <= '9'; p++) {
-    uint64_t digit = (uint64_t)(*p - '0');
-    if (p - *s >= 19 && v > (UINT64_MAX - digit) / 10) return EVL_EINVAL;
+  for (; p < safe && (digit = (uint64_t)*p - '0') <= 9; p++)
     v = v * 10 + digit;
-  }
+  if (p == safe)
+    for (; p < end && (digit = (uint64_t)*p - '0') <= 9; p++) {
+      if (v > (UINT64_MAX - digit) / 10) return EVL_EINVAL;
+      v = v * 10 + digit;
+    }
   if (p == *s) return EVL_EINVAL;
   *s = p;
   *value = v;

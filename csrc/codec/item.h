@@ -99,6 +99,33 @@ INLINE const char *read_bytes(const char *p, const char *end, size_t len,
   return p + len + 2;
 }
 
+/* Whether a line ends at p, of which two bytes are there. */
+static inline int is_line_end(const char *p) {
+  return memcmp(p, "\r\n", 2) == 0;
+}
+
+/* "$<len>\r\n<len bytes>\r\n" of at most 99 bytes, if all of it is there: most
+ * items are that. Returns NULL if it is not: read_item() then says what it is.
+ */
+INLINE const char *read_short_string(const char *p, const char *end,
+                                     const char **string, size_t *len) {
+  size_t n;
+
+  if (end - p < 6 || p[0] != '$' || digit(p[1]) > 9) return NULL;
+  n = digit(p[1]);
+  p += 2;
+  if (*p != '\r') {
+    if (n == 0 || digit(*p) > 9) return NULL;
+    n = 10 * n + digit(*p++);
+  }
+  if (!is_line_end(p)) return NULL;
+  p += 2;
+  if ((size_t)(end - p) < n + 2 || !is_line_end(p + n)) return NULL;
+  *string = p;
+  *len = n;
+  return p + n + 2;
+}
+
 /* Any item; of an array only what comes before its items. p is before the
  * end. */
 INLINE const char *read_item(const char *p, const char *end, evl_item *item,
