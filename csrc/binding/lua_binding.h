@@ -15,7 +15,7 @@ void evl_binding_new_class(lua_State *L, const char *class_name,
 void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions);
 
 /* Pushes a string as messages show it: in quotes, on one line, without control
- * bytes and what is no UTF-8, and cut where it is long. */
+ * bytes and what is no UTF-8, and cut if it is long. */
 void evl_binding_push_quoted(lua_State *L, const char *text, size_t len);
 
 /* Pushes what a status means to Lua, and returns how many values that is:

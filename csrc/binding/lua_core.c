@@ -5,7 +5,7 @@
 #include "lua_version.h"
 
 /* quote(string) -> the string as messages show it: quoted, on one line, without
- * control bytes; cut where it is long */
+ * control bytes; cut if it is long */
 static int core_quote(lua_State *L) {
   size_t len;
   const char *s = luaL_checklstring(L, 1, &len);

@@ -28,7 +28,7 @@ static int push_id(lua_State *L, evl_id id) {
   return 1;
 }
 
-/* id(any) -> "<ms>-<seq>", or nil where it is no id */
+/* id(any) -> "<ms>-<seq>", or nil if it is no id */
 static int core_id(lua_State *L) {
   evl_id id;
 
@@ -36,7 +36,7 @@ static int core_id(lua_State *L) {
   return push_id(L, id);
 }
 
-/* id_next(id), id_prev(id) -> id, or nil where there is none */
+/* id_next(id), id_prev(id) -> id, or nil if there is none */
 static int core_id_next(lua_State *L) {
   evl_id id = check_id(L, 1);
 

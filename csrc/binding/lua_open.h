@@ -1,4 +1,4 @@
-/* What lua_core.c, and nobody else, calls: each adds its functions to the
+/* What lua_core.c, and no other file, calls: each adds its functions to the
  * module table at the top of the stack, and registers the classes behind them.
  * Nothing is left on the stack. Errors are raised. */
 #ifndef EVL_LUA_OPEN_H

@@ -6,7 +6,7 @@
 /* What messages show of a string, at most. */
 enum { QUOTED = 200 };
 
-/* How many bytes the UTF-8 character at s has; 0 where there is none, or only
+/* How many bytes the UTF-8 character at s has; 0 if there is none, or only
  * half of one, or a control character. */
 static size_t character(const unsigned char *s, size_t len) {
   size_t more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : 1, i;

@@ -191,7 +191,8 @@ static int socket_idle(lua_State *L) {
   return 1;
 }
 
-/* socket:shutdown(): wakes whoever waits for it; close it afterwards */
+/* socket:shutdown(): wakes the coroutine that waits for it; close it afterwards
+ */
 static int socket_shutdown(lua_State *L) {
   lua_socket *self = check(L);
 
@@ -199,7 +200,7 @@ static int socket_shutdown(lua_State *L) {
   return 0;
 }
 
-/* wait(fd, mode, seconds or nil) -> ready; false also where a signal came.
+/* wait(fd, mode, seconds or nil) -> ready; false also if a signal came.
  * mode: "r", "w", "rw" (either) */
 static int socket_wait(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1);

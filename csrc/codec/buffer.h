@@ -12,7 +12,7 @@ typedef struct buffer {
 /* What an empty buffer may keep. */
 enum { BUFFER_KEEP = 64 * 1024 };
 
-/* Room for len more bytes at the returned place, NULL where there is no
+/* Room for len more bytes at the returned place, NULL if there is no
  * memory (the buffer is as it was). Add to ->len what was used. */
 char *evl_buffer_reserve(buffer *b, size_t len);
 /* Empties it, and frees what is beyond BUFFER_KEEP. */

@@ -134,7 +134,7 @@ void evl_request_command(evl_request *r, size_t argc, const char **argv,
   redisFreeCommand(bytes);
 }
 
-/* Room that a field takes at most; 0 where it is too long. */
+/* Room that a field takes at most; 0 if it is too long. */
 static size_t field_room(const evl_field *field) {
   size_t value = EVL_NUMBER_SIZE;
 

@@ -11,14 +11,14 @@ typedef struct span {
 
 static size_t span_len(span s) { return (size_t)(s.end - s.start); }
 
-/* Where c stands first in s; s.end where it does not. */
+/* Where c stands first in s; s.end if it does not. */
 static const char *find(span s, char c) {
   const char *p = span_len(s) > 0 ? memchr(s.start, c, span_len(s)) : NULL;
   return p != NULL ? p : s.end;
 }
 
 /* Cuts s at c: what is before it is returned, s is what is behind it.
- * Where there is no c, all is returned and s is empty. */
+ * If there is no c, all is returned and s is empty. */
 static span cut(span *s, char c) {
   span before = {s->start, find(*s, c)};
   s->start = before.end < s->end ? before.end + 1 : s->end;

@@ -1,6 +1,6 @@
-/* Sockets come and go here. Their descriptors are our own to keep and to close:
- * hiredis 0.14 never closes descriptor 0, has its other members at other places
- * than 1.x, and aborts the process where memory runs out while it connects. */
+/* Opens and closes sockets. hiredis is not asked to: 0.14 never closes
+ * descriptor 0, has the members of its context at other places than 1.x, and
+ * aborts the process if memory runs out while it connects. */
 #define _POSIX_C_SOURCE 200809L
 #define _DARWIN_C_SOURCE /* SO_NOSIGPIPE */
 
@@ -24,9 +24,10 @@ static void explain(char *why, const char *text) {
   snprintf(why, EVL_WHY_SIZE, "%s", text);
 }
 
-/* Nothing here waits, nothing is inherited by a program that is started (by any
- * thread, at any moment, where the system can make it so from the start), and a
- * small command leaves at once. -1 where errno says why not. */
+/* A descriptor on which nothing waits, which no program that is started
+ * inherits (by any thread, at any moment, if the system can make it so from the
+ * start), and which sends a small command at once. -1: errno says why there is
+ * none. */
 static int open_descriptor(int family, int type) {
   int on = 1, fd;
 
@@ -75,8 +76,8 @@ static int adopt(int fd, int local, evl_socket **out, char *why) {
   return EVL_OK;
 }
 
-/* A descriptor that is connecting to the address; -1 where errno says why not.
- */
+/* A descriptor that is connecting to the address; -1: errno says why there is
+ * none. */
 static int start(const struct sockaddr *address, socklen_t len) {
   int fd = open_descriptor(address->sa_family, SOCK_STREAM), error;
 

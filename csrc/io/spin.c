@@ -1,8 +1,9 @@
 /* How long to look for an answer before sleeping. To wake up takes longer than
- * many an answer, and to wake somebody takes the server's time, too: who looks
- * again and again has it sooner. How long a wait usually takes is learned;
- * where that is long (the server is far, or busy, or what is awaited is
- * somebody's next event), nobody spins. */
+ * many an answer does, and to wake a sleeper takes the server's time, too: a
+ * process that looks again and again has the answer sooner. How long a wait
+ * usually takes is learned; if that is long (the server is far, or busy, or
+ * what is awaited is another writer's next event), the process sleeps at once.
+ */
 #define _GNU_SOURCE
 #include "eventlog.h"
 
@@ -10,7 +11,8 @@
 #include <unistd.h>
 
 /* Microseconds. A lone answer takes some 30 on loopback, and a unit of 100
- * entries 200. Whoever spins longer takes more from others than he saves. */
+ * entries 200. A longer spin takes more from other processes than it
+ * saves. */
 enum { LONGEST = 100, LONGEST_UNIT = 400 };
 
 /* On a lone processor spinning keeps the server from answering. */

@@ -40,7 +40,7 @@ double evl_time(void) {
 enum { LARGEST_PAGE = 64 * 1024 };
 static char room[2 * LARGEST_PAGE];
 
-/* Where the page is, or NULL where the system cannot empty it. Some emulators
+/* Where the page is; NULL if the system cannot empty it. Some emulators
  * take any advice and heed none: these take one that does not exist, too. */
 static long *page_wiped_on_fork(void) {
   long size = sysconf(_SC_PAGESIZE);
@@ -94,7 +94,7 @@ int evl_random(void *bytes, size_t len, char *why) {
 
 #else
 
-/* How many of them the system call gave: it needs no descriptor. 0 where the
+/* How many of them the system call gave: it needs no descriptor. 0 if the
  * kernel (Linux before 3.17) or a sandbox has none. */
 static size_t ask_kernel(char *bytes, size_t len) {
   size_t got = 0;

@@ -447,6 +447,7 @@ static void a_connection_under_way_is_waited_for(void **state) {
   }
   if (!connected) {
     assert_int_equal(evl_socket_finish(last, why), EVL_AGAIN);
+    assert_int_equal(evl_socket_wants(last), 'w');
     assert_int_equal(evl_socket_finish(last, why), EVL_AGAIN);
     close(p->listener);
     p->listener = -1;
@@ -557,6 +558,7 @@ static void sends_in_pieces(peer *p) {
   while ((status = evl_socket_send(s, r)) == EVL_OK)
     assert_true((evl_request_bytes(r, &len), len > 0));
   assert_int_equal(status, EVL_AGAIN);
+  assert_int_equal(evl_socket_wants(s), 'w');
   assert_int_equal(fcntl(p->fd, F_SETFL, O_NONBLOCK), 0);
   while (at < total) {
     ssize_t n = read(p->fd, got + at, total - at);
@@ -641,6 +643,7 @@ static void receives_in_pieces(peer *p) {
   evl_item item;
 
   assert_int_equal(evl_socket_receive(s, d), EVL_AGAIN);
+  assert_int_equal(evl_socket_wants(s), 'r');
   assert_int_equal(evl_decoder_empty(d), 1);
   say(p, LIT("$5\r\nhe"));
   wait_for_bytes(s);
