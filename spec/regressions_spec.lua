@@ -156,7 +156,7 @@ describe("regression", function()
     local follower = log:tail_and_follow()
     assert.equal(10, #assert(follower:next(20)))
     server:call("DEL", "log")
-    repeat local _, err = follower:next(0.2) until follower.reset or err.kind ~= "timeout"
+    repeat local _, err = follower:next(0.2) until follower.tailer.reset or err.kind ~= "timeout"
     server:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     redis.sh("sleep 0.01")
     add(11, 70)
@@ -191,7 +191,7 @@ describe("regression", function()
     local continuity = require "eventlog.follow.continuity"
     local log_state = require "eventlog.command.log_state"
     -- What the look says once 3 is trimmed away and 4 has come.
-    local known = continuity.copy(follower.known)
+    local known = follower.tailer.part.known
     local verdict = continuity.judge(known, "2-0", { { id = "3-0" } }, false,
       log_state.parse { "4-0", "4-0", "4-0", "1", "4", "0-0", "1" })
     assert.is_nil(verdict.gap)

@@ -104,10 +104,10 @@ static void append_words(evl_request *r, const char *const *words) {
 }
 
 /* request:read(key, after, count [, block [, probed]]) -> how many replies that
- * has: makes of it, whatever it held, XREAD of at most so many entries of a log
- * that come after an id. block: for how many milliseconds the server may wait
- * for the first of them. probed: behind it, XRANGE of the entry with that id,
- * and XLEN, which decoder:probe() takes. */
+ * has: appends XREAD of at most so many entries of a log that come after an id.
+ * block: for how many milliseconds the server may wait for the first of them.
+ * probed: behind it, XRANGE of the entry with that id, and XLEN, which
+ * decoder:probe() takes. */
 static int request_read(lua_State *L) {
   static const char *const read[] = {"XREAD", "COUNT", NULL},
                            *const streams[] = {"STREAMS", NULL},
@@ -120,7 +120,6 @@ static int request_read(lua_State *L) {
   int waits = !lua_isnoneornil(L, 5), probed = lua_toboolean(L, 6);
   int64_t block = waits ? (int64_t)luaL_checkinteger(L, 5) : 0;
 
-  evl_request_clear(r);
   evl_request_begin(r, waits ? 8 : 6);
   append_words(r, read);
   evl_request_integer(r, (int64_t)count);

@@ -56,6 +56,13 @@ function M.copy(known)
   }
 end
 
+--- What is known of a log that is read from where nothing is said of what came before.
+---@param state eventlog.State? in which that place was found
+---@return eventlog.Known
+function M.at_beginning(state)
+  return { beginning = true, seen = state }
+end
+
 --- What is known behind the log's end.
 ---@param state eventlog.State
 ---@return eventlog.Known

@@ -152,8 +152,10 @@ function Connection:is_sending()
   return self.request ~= nil
 end
 
---- So many replies to the oldest taker have come. Returns the taker.
-local function settle(self, replies)
+--- So many replies to the oldest taker have come, no more than are owed to it. Returns
+--- the taker. For who takes them from the decoder, behind the one that is at hand.
+---@param replies integer
+function Connection:settle(replies)
   local first = self.first
   local taker, left = self.takers[first], self.counts[first] - replies
   self.owed = self.owed - replies
@@ -167,6 +169,8 @@ local function settle(self, replies)
   end
   return taker
 end
+
+local settle = Connection.settle
 
 --- A reply has come. Returns its type, and whose it is; or nil, err.
 ---@param kind string
