@@ -3,6 +3,7 @@
 
 local byte_transport = require "eventlog.transport.byte_transport"
 local core = require "eventlog.core"
+local nginx = require "spec.support.nginx"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local redis = require "spec.support.redis"
@@ -215,3 +216,41 @@ describe("a traced transport", function()
       '< (array of 2) 1) "a" 2) (error) ERR b', ". closes" }, texts)
   end)
 end)
+
+-- In nginx, whose Lua is LuaJIT.
+if rawget(_G, "jit") then
+  describe("EVENTLOG_TRACE in OpenResty", function()
+    it("writes to the error log, of connections that nginx kept, too", function()
+      local server = redis.start()
+      -- A variable that nginx was started with is seen by init_by_lua alone.
+      local web = nginx.start { http = [[ init_by_lua_block {
+        local getenv = os.getenv
+        function os.getenv(name) return name == "EVENTLOG_TRACE" and "1" or getenv(name) end
+        require "eventlog"
+      } ]] }
+      finally(function()
+        web:stop()
+        server:stop()
+      end)
+      local id = web:run(string.format([[
+        local log = require "eventlog".new(%q, "log")
+        log:add { n = 1 }
+        return log:add({ n = 2 })[1] ]], server.url))
+      local traced, connections = {}, {}
+      for line in (web:log() .. "\n"):gmatch("(.-)\n") do
+        local connection, mark, what = line:match(LINE)
+        if mark then
+          traced[#traced + 1] = { connection, mark, what }
+          connections[connection] = true
+        end
+      end
+      assert.is_true(connections["#1"] and connections["#2"])
+      assert.matches('XADD "log" "*" "n" "2" (44 bytes)', lines_of(traced, ">"), 1, true)
+      assert.matches('"' .. id .. '" (15 bytes)', lines_of(traced, "<"), 1, true)
+      for _, step in ipairs { "connects to unix://" .. server.path, "connected",
+        "connected before: the host kept it", "is left to the host, which keeps it for 60 s" } do
+        assert.matches("\n" .. step .. "\n", "\n" .. lines_of(traced, ".") .. "\n", 1, true)
+      end
+    end)
+  end)
+end
