@@ -677,7 +677,7 @@ describe("a follower", function()
       assert.equal("1 2", numbers(assert(follower:next(20))))
       fails("timeout", follower:next(0.01))
       assert.matches("from within", raised, 1, true)
-      assert.matches("follow_spec.lua", raised, 1, true)
+      assert.matches("follower_spec.lua", raised, 1, true)
       follower:close()
     end)
 
