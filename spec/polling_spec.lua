@@ -37,20 +37,36 @@ describe("next(0)", function()
   it("hands out what came while the host was away for seconds, whenever that was",
     function()
       if _VERSION ~= "Lua 5.4" then return end -- it takes long: one Lua does it
-      local follower = eventlog.new(client, "away"):tail_and_follow()
-      assert(poll(follower))
       -- What is added so many seconds after the poll comes with the next poll, 7 s
-      -- after the one before. nil: nothing is added.
-      for i, after in ipairs { 6, false, 3, 0.1, 6.8 } do
-        sleep(after or 7)
-        if after then
-          server:call("XADD", "away", "*", "i", i)
-          sleep(7 - after)
-        end
-        local batch = follower:next(0)
-        assert.equal(after and tostring(i), batch and batch[1].fields.i or false)
+      -- after the one before. false: nothing is added. Each of the followers goes
+      -- through two of these rounds, at the same time.
+      local AFTER = { 6, false, 3, 0.1, 6.8 }
+      local followers = {}
+      for i in ipairs(AFTER) do
+        followers[i] = eventlog.new(client, "away " .. i):tail_and_follow()
+        assert(poll(followers[i]))
       end
-      follower:close()
+      local began = core.now()
+      local function sleep_until(seconds) sleep(math.max(0, began + seconds - core.now())) end
+      for round = 0, 1 do
+        local adds, due = {}, {}
+        for i = 1, #AFTER do
+          local after = AFTER[(i + round - 1) % #AFTER + 1]
+          due[i] = after and string.format("%d in round %d", i, round)
+          if after then adds[#adds + 1] = { at = 7 * round + after, log = i } end
+        end
+        table.sort(adds, function(a, b) return a.at < b.at end)
+        for _, add in ipairs(adds) do
+          sleep_until(add.at)
+          server:call("XADD", "away " .. add.log, "*", "i", due[add.log])
+        end
+        sleep_until(7 * (round + 1))
+        for i, follower in ipairs(followers) do
+          local batch = follower:next(0)
+          assert.equal(due[i], batch and batch[1].fields.i or false)
+        end
+      end
+      for _, follower in ipairs(followers) do follower:close() end
     end)
 
   it("hands out each entry once, although more than one wait is asked for", function()
