@@ -14,6 +14,29 @@ describe("reverse", function()
   end)
 end)
 
+describe("a method of an object", function()
+  it("refuses what is not of its class, and says what is expected", function()
+    local objects = { decoder = core.decoder(), request = core.request(),
+      socket = core.silent(), timer = core.timer() }
+    local methods = { decoder = "empty", request = "size", socket = "fd", timer = "fd" }
+    for class, object in pairs(objects) do
+      local method = object[methods[class]]
+      method(object)
+      local others = { io.stdout, {}, "eventlog." .. class, 1, print }
+      for other, value in pairs(objects) do
+        if other ~= class then table.insert(others, value) end
+      end
+      for i = 0, #others do
+        local ok, err = pcall(method, others[i])
+        assert.is_false(ok)
+        assert.truthy(err:find("eventlog." .. class .. " expected", 1, true), err)
+      end
+    end
+    objects.socket:close()
+    objects.timer:close()
+  end)
+end)
+
 describe("an id", function()
   it("is read in both forms, and written in one", function()
     for _, case in ipairs {

@@ -1,15 +1,27 @@
 /* What the classes of eventlog.core share. */
 #include "lua_binding.h"
 
-void *evl_binding_new_object(lua_State *L, size_t size,
-                             const char *class_name) {
-  char *object = lua_newuserdata(L, size);
-  size_t i;
+#include <string.h>
 
-  for (i = 0; i < size; i++)
-    object[i] = 0;
-  luaL_getmetatable(L, class_name);
+void *evl_binding_new_object(lua_State *L, const evl_binding_class *class_) {
+  evl_binding_object *object = lua_newuserdata(L, class_->size);
+
+  memset(object, 0, class_->size);
+  object->is_a = class_;
+  luaL_getmetatable(L, class_->name);
   lua_setmetatable(L, -2);
+  return object;
+}
+
+void *evl_binding_check_object(lua_State *L, int index,
+                               const evl_binding_class *class_) {
+  evl_binding_object *object = lua_touserdata(L, index);
+
+  if (object == NULL || lua_rawlen(L, index) != class_->size ||
+      object->is_a != class_) {
+    luaL_checkudata(L, index, class_->name); /* says what there is instead */
+    luaL_argerror(L, index, "another copy of eventlog.core has made it");
+  }
   return object;
 }
 
@@ -20,10 +32,10 @@ void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions) {
   }
 }
 
-void evl_binding_new_class(lua_State *L, const char *class_name,
+void evl_binding_new_class(lua_State *L, const evl_binding_class *class_,
                            const luaL_Reg *methods, lua_CFunction gc) {
-  luaL_newmetatable(L, class_name);
-  lua_pushstring(L, class_name);
+  luaL_newmetatable(L, class_->name);
+  lua_pushstring(L, class_->name);
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");

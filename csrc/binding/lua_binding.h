@@ -6,10 +6,27 @@
 #include "eventlog.h"
 #include "lua_compat.h"
 
-/* A zeroed userdata of this class: what is acquired next, its __gc frees. */
-void *evl_binding_new_object(lua_State *L, size_t size, const char *class_name);
+/* A class of userdata, each of which begins with an evl_binding_object. Its
+ * address tells what is of that class, whatever another library's userdata
+ * holds: to compare metatables, as luaL_checkudata() does, takes four times as
+ * long, and each method begins with this. */
+typedef struct evl_binding_class {
+  const char *name;
+  size_t size; /* of an object */
+} evl_binding_class;
+
+typedef struct evl_binding_object {
+  const evl_binding_class *is_a;
+} evl_binding_object;
+
+/* A userdata of this class, zeroed behind its first member: what is acquired
+ * next, its __gc frees. */
+void *evl_binding_new_object(lua_State *L, const evl_binding_class *class_);
+/* The object at this index; raises if it is none of this class. */
+void *evl_binding_check_object(lua_State *L, int index,
+                               const evl_binding_class *class_);
 /* Registers a class: its methods, and __gc. */
-void evl_binding_new_class(lua_State *L, const char *class_name,
+void evl_binding_new_class(lua_State *L, const evl_binding_class *class_,
                            const luaL_Reg *methods, lua_CFunction gc);
 /* Sets functions in the table at the top of the stack. */
 void evl_binding_set_functions(lua_State *L, const luaL_Reg *functions);

@@ -50,6 +50,7 @@
 #pragma weak lua_settop
 #pragma weak lua_toboolean
 #pragma weak lua_tolstring
+#pragma weak lua_touserdata
 #pragma weak lua_type
 #pragma weak lua_typename
 #if LUA_VERSION_NUM == 501

@@ -5,21 +5,23 @@
 
 #include <string.h>
 
-#define CLASS "eventlog.decoder"
-
 typedef struct lua_decoder {
+  evl_binding_object object;
   evl_decoder *decoder;
 } lua_decoder;
 
+static const evl_binding_class class_ = {"eventlog.decoder",
+                                         sizeof(lua_decoder)};
+
 evl_decoder *evl_binding_check_decoder(lua_State *L, int index) {
-  lua_decoder *self = luaL_checkudata(L, index, CLASS);
+  lua_decoder *self = evl_binding_check_object(L, index, &class_);
 
   if (self->decoder == NULL) luaL_argerror(L, index, "already collected");
   return self->decoder;
 }
 
 static int decoder_gc(lua_State *L) {
-  lua_decoder *self = luaL_checkudata(L, 1, CLASS);
+  lua_decoder *self = evl_binding_check_object(L, 1, &class_);
 
   evl_decoder_free(self->decoder);
   self->decoder = NULL;
@@ -33,7 +35,7 @@ static int decoder_new(lua_State *L) {
   lua_decoder *self;
 
   luaL_argcheck(L, most >= 1 && most <= 9007199254740992.0, 1, "out of range");
-  self = evl_binding_new_object(L, sizeof *self, CLASS);
+  self = evl_binding_new_object(L, &class_);
   self->decoder = evl_decoder_new();
   if (self->decoder == NULL) return luaL_error(L, "not enough memory");
   evl_decoder_set_max_reply(self->decoder, (uint64_t)most);
@@ -278,8 +280,8 @@ void evl_binding_open_decoder(lua_State *L) {
       {NULL, NULL},
   };
 
-  evl_binding_new_class(L, CLASS, methods, decoder_gc);
-  luaL_getmetatable(L, CLASS);
+  evl_binding_new_class(L, &class_, methods, decoder_gc);
+  luaL_getmetatable(L, class_.name);
   lua_getfield(L, -1, "__index");
   evl_binding_set_entries(L);
   lua_pop(L, 2);

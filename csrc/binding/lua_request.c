@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASS "eventlog.request"
+static const evl_binding_class class_ = {"eventlog.request",
+                                         sizeof(lua_request)};
 
 lua_request *evl_binding_check_lua_request(lua_State *L, int index) {
-  lua_request *self = luaL_checkudata(L, index, CLASS);
+  lua_request *self = evl_binding_check_object(L, index, &class_);
 
   if (self->request == NULL) luaL_argerror(L, index, "already collected");
   return self;
@@ -25,7 +26,7 @@ void evl_binding_free_fields(lua_request *self) {
 }
 
 static int request_gc(lua_State *L) {
-  lua_request *self = luaL_checkudata(L, 1, CLASS);
+  lua_request *self = evl_binding_check_object(L, 1, &class_);
 
   evl_request_free(self->request);
   evl_binding_free_fields(self);
@@ -34,7 +35,7 @@ static int request_gc(lua_State *L) {
 }
 
 lua_request *evl_binding_push_request(lua_State *L) {
-  lua_request *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_request *self = evl_binding_new_object(L, &class_);
 
   self->request = evl_request_new();
   if (self->request == NULL) luaL_error(L, "not enough memory");
@@ -237,6 +238,6 @@ void evl_binding_open_request(lua_State *L) {
       {NULL, NULL},
   };
 
-  evl_binding_new_class(L, CLASS, methods, request_gc);
+  evl_binding_new_class(L, &class_, methods, request_gc);
   evl_binding_set_functions(L, constructors);
 }

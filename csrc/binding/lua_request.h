@@ -5,6 +5,7 @@
 #include "lua_binding.h"
 
 typedef struct lua_request {
+  evl_binding_object object;
   evl_request *request;
   evl_field *fields; /* the entry at hand */
   size_t capacity;

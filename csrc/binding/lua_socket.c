@@ -3,14 +3,17 @@
 #include "lua_open.h"
 #include "lua_request.h"
 
-#define CLASS "eventlog.socket"
-
 typedef struct lua_socket {
+  evl_binding_object object;
   evl_socket *socket; /* NULL once closed */
   evl_spin spin;
 } lua_socket;
 
-static lua_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
+static const evl_binding_class class_ = {"eventlog.socket", sizeof(lua_socket)};
+
+static lua_socket *check(lua_State *L) {
+  return evl_binding_check_object(L, 1, &class_);
+}
 
 static int push_closed(lua_State *L) {
   return evl_binding_push_status(L, EVL_ECLOSED, NULL);
@@ -64,7 +67,7 @@ static int socket_addresses(lua_State *L) {
 static int socket_tcp(lua_State *L) {
   const char *address = luaL_checkstring(L, 1);
   int port = (int)luaL_checkinteger(L, 2);
-  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, &class_);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_tcp(address, port, &self->socket, why),
@@ -74,7 +77,7 @@ static int socket_tcp(lua_State *L) {
 /* unix(path) -> the same; false: the server's backlog is full */
 static int socket_unix(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, &class_);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_unix(path, &self->socket, why), why);
@@ -82,7 +85,7 @@ static int socket_unix(lua_State *L) {
 
 /* silent() -> socket that nothing ever comes from, or nil, kind, why */
 static int socket_silent(lua_State *L) {
-  lua_socket *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_socket *self = evl_binding_new_object(L, &class_);
   char why[EVL_WHY_SIZE] = "";
 
   return push_connected(L, evl_socket_silent(&self->socket, why), why);
@@ -235,6 +238,6 @@ void evl_binding_open_socket(lua_State *L) {
       {NULL, NULL},
   };
 
-  evl_binding_new_class(L, CLASS, methods, socket_close);
+  evl_binding_new_class(L, &class_, methods, socket_close);
   evl_binding_set_functions(L, functions);
 }

@@ -2,13 +2,16 @@
 #include "lua_binding.h"
 #include "lua_open.h"
 
-#define CLASS "eventlog.timer"
-
 typedef struct lua_timer {
+  evl_binding_object object;
   evl_timer *timer; /* NULL once closed */
 } lua_timer;
 
-static lua_timer *check(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
+static const evl_binding_class class_ = {"eventlog.timer", sizeof(lua_timer)};
+
+static lua_timer *check(lua_State *L) {
+  return evl_binding_check_object(L, 1, &class_);
+}
 
 /* close(), __gc: idempotent */
 static int timer_close(lua_State *L) {
@@ -21,7 +24,7 @@ static int timer_close(lua_State *L) {
 
 /* timer() -> one that is off, or nil, kind, why */
 static int timer_new(lua_State *L) {
-  lua_timer *self = evl_binding_new_object(L, sizeof *self, CLASS);
+  lua_timer *self = evl_binding_new_object(L, &class_);
   char why[EVL_WHY_SIZE] = "";
   int status = evl_timer_new(&self->timer, why);
 
@@ -55,6 +58,6 @@ void evl_binding_open_timer(lua_State *L) {
   };
   static const luaL_Reg functions[] = {{"timer", timer_new}, {NULL, NULL}};
 
-  evl_binding_new_class(L, CLASS, methods, timer_close);
+  evl_binding_new_class(L, &class_, methods, timer_close);
   evl_binding_set_functions(L, functions);
 }

@@ -15,10 +15,17 @@ static void set_integer(lua_State *L, const char *key, int value, int none) {
 }
 
 /* A URL's parts live in a userdata, because pushing them can raise. */
-#define CLASS "eventlog.url"
+typedef struct lua_url {
+  evl_binding_object object;
+  evl_url url;
+} lua_url;
+
+static const evl_binding_class class_ = {"eventlog.url", sizeof(lua_url)};
 
 static int url_gc(lua_State *L) {
-  evl_url_deinit(luaL_checkudata(L, 1, CLASS));
+  lua_url *self = evl_binding_check_object(L, 1, &class_);
+
+  evl_url_deinit(&self->url);
   return 0;
 }
 
@@ -27,7 +34,8 @@ static int url_gc(lua_State *L) {
 static int core_url(lua_State *L) {
   size_t len;
   const char *s = luaL_checklstring(L, 1, &len), *why;
-  evl_url *url = evl_binding_new_object(L, sizeof *url, CLASS);
+  lua_url *self = evl_binding_new_object(L, &class_);
+  evl_url *url = &self->url;
   int status = evl_url_parse(s, len, url, &why);
 
   if (status == EVL_ENOMEM) return luaL_error(L, "not enough memory");
@@ -52,6 +60,6 @@ void evl_binding_open_url(lua_State *L) {
   static const luaL_Reg no_methods[] = {{NULL, NULL}};
   static const luaL_Reg functions[] = {{"url", core_url}, {NULL, NULL}};
 
-  evl_binding_new_class(L, CLASS, no_methods, url_gc);
+  evl_binding_new_class(L, &class_, no_methods, url_gc);
   evl_binding_set_functions(L, functions);
 }

@@ -9,9 +9,13 @@ int luaopen_fake_tls(lua_State *L);
 
 /* use(socket): before it is connected */
 static int use(lua_State *L) {
-  evl_socket **socket = luaL_checkudata(L, 1, "eventlog.socket");
+  /* As lua_socket.c has it: what it is, and the socket. */
+  struct lua_socket {
+    const void *is_a;
+    evl_socket *socket;
+  } *self = luaL_checkudata(L, 1, "eventlog.socket");
 
-  if (!fake_tls_use(*socket)) return luaL_error(L, "not enough memory");
+  if (!fake_tls_use(self->socket)) return luaL_error(L, "not enough memory");
   return 0;
 }
 
