@@ -60,8 +60,15 @@ local function changed(message)
     "the entries were changed while they were being added"), "none")
 end
 
---- Reads the only reply of a command.
-local function read_one(connection, command, a, b, c)
+--- Sends a command and reads its replies: as command:read().
+local function exchange(connection, request, command, replies, plan, a, b, c)
+  if replies ~= 0 then
+    local ok, err = connection:send(request, replies)
+    if not ok then return nil, err end
+  end
+  if command.read then
+    return command:read(connection, request, replies, plan, a, b, c)
+  end
   local kind, err = connection:reply()
   if kind == "error" then
     local text = connection.decoder:value()
@@ -71,27 +78,20 @@ local function read_one(connection, command, a, b, c)
   return nil, err
 end
 
---- Sends a command and reads its replies, and again, as long as the server wants to be
---- asked in another way.
-local function converse(connection, request, command, replies, plan, a, b, c)
+--- The same again, after it ended in an error, as long as the server wants to be asked
+--- in another way.
+local function persist(connection, request, command, err, how, a, b, c)
   local before
   while true do
-    local result, err, how
-    local ok = replies == 0
-    if not ok then ok, err = connection:send(request, replies) end
-    if not ok then return nil, err end
-    if command.read then
-      result, err, how = command:read(connection, request, replies, plan, a, b, c)
-    else
-      result, err = read_one(connection, command, a, b, c)
-    end
-    if not err then return result end
     how = how or verdict.of_script(err, connection.abilities)
     if not how or how == before or not connection:is_established() then return nil, err end
     before = how
     request:clear()
-    replies, plan = command:encode(request, how, a, b, c)
+    local replies, plan = command:encode(request, how, a, b, c)
     if not replies then return changed(plan) end
+    local result
+    result, err, how = exchange(connection, request, command, replies, plan, a, b, c)
+    if not err then return result end
   end
 end
 
@@ -126,7 +126,11 @@ function M.run(client, name, command, a, b, c)
       end
     end
     if connection then
-      result, err = converse(connection, request, command, replies, plan, a, b, c)
+      local how
+      result, err, how = exchange(connection, request, command, replies, plan, a, b, c)
+      if err then
+        result, err = persist(connection, request, command, err, how, a, b, c)
+      end
       if not err then
         endpoint:release(connection, name)
         client:give_request(request)

@@ -36,7 +36,8 @@ function M.new(transport, settings)
     request = nil, -- what is not sent yet
     broken = nil, -- why sending failed: kind, why
     owed = 0, -- replies
-    takers = {}, -- to whom: the oldest one first; false: to whoever calls reply()
+    -- To whom: the oldest one first. Empty, if all are owed to whoever calls reply().
+    takers = {}, -- false: to whoever calls reply()
     counts = {}, -- how many to each of them
     first = 1, -- of takers
     last = 0,
@@ -120,6 +121,17 @@ function Connection:allow(read_timeout)
   self.io_deadline = system.now() + read_timeout
 end
 
+--- Notes whose replies come behind those that are owed.
+local function enqueue(self, taker, replies, owed)
+  local last = self.last
+  if last == 0 and owed > 0 then -- to nobody in particular
+    last = 1
+    self.takers[1], self.counts[1] = false, owed
+  end
+  last = last + 1
+  self.takers[last], self.counts[last], self.last = taker, replies, last
+end
+
 --- Begins to send a request. Returns true: what is left of it is sent by reply(),
 --- which also says if sending failed, once it has read what the server said before.
 --- Or nil, err. The request is the connection's until the replies have come.
@@ -130,9 +142,9 @@ end
 ---@param taker any? whose the replies are, as reply() then says
 function Connection:send(request, replies, read_timeout, taker)
   if self.state == "closed" then return fail(self) end
-  local last = self.last + 1
-  self.takers[last], self.counts[last], self.last = taker or false, replies, last
-  self.owed = self.owed + replies
+  local owed = self.owed
+  if taker or self.last > 0 then enqueue(self, taker or false, replies, owed) end
+  self.owed = owed + replies
   self.read_timeout = read_timeout or self.settings.timeout
   self.asked_at = system.now()
   local io_deadline = self.asked_at + self.read_timeout
@@ -156,9 +168,10 @@ end
 --- the taker. For who takes them from the decoder, behind the one that is at hand.
 ---@param replies integer
 function Connection:settle(replies)
+  self.owed = self.owed - replies
+  if self.last == 0 then return false end
   local first = self.first
   local taker, left = self.takers[first], self.counts[first] - replies
-  self.owed = self.owed - replies
   self.counts[first] = left
   if left > 0 then return taker end
   self.takers[first], self.counts[first] = nil, nil

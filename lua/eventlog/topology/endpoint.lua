@@ -82,21 +82,6 @@ local function closed_error()
   return Error.new("closed", "the client is closed")
 end
 
---- The next usable connection of the pool, or nil. Drops what has died, and
---- what a parent process opened.
-local function take_idle(self)
-  local idle, now = self.idle, system.now()
-  local connection = idle:take(now)
-  while connection do
-    if connection:is_alive() then
-      connection.reused, connection.answered = true, false
-      return connection
-    end
-    connection:close()
-    connection = idle:take(now)
-  end
-end
-
 --- A connection for its caller alone, perhaps not established yet: call
 --- establish(), and give it back with release().
 ---@param fresh boolean? whether it must not have waited in the pool
@@ -104,8 +89,19 @@ end
 ---@return eventlog.Error? err
 function Endpoint:checkout(fresh)
   if self.closed then return nil, closed_error() end
-  local connection = not (fresh or self.driver.has_pool) and take_idle(self)
-  if not connection then
+  local connection
+  if not (fresh or self.driver.has_pool) then
+    local idle, now = self.idle, system.now()
+    connection = idle:take(now)
+    -- What has died is dropped, and what a parent process opened.
+    while connection and not connection:is_alive() do
+      connection:close()
+      connection = idle:take(now)
+    end
+  end
+  if connection then
+    connection.reused, connection.answered = true, false
+  else
     local transport, err = self.driver.open(self.settings)
     if not transport then return nil, err end
     connection = Connection.new(transport, self.settings)
@@ -168,16 +164,13 @@ end
 ---@param log string? name
 function Endpoint:release(connection, log)
   self.in_use[connection] = nil
-  local was_lost = connection:is_lost()
-  if connection:was_silent() then self.idle:clear() end
-  if self.closed or not connection:is_clean() then
-    connection:close()
-  elseif self.driver.has_pool then
-    connection:keep(self.settings.pool_size, self.settings.pool_idle)
-  else
-    self.idle:put(connection, system.now())
+  if connection:is_clean() and not self.closed then -- and so it is not lost
+    if not self.driver.has_pool then return self.idle:put(connection, system.now()) end
+    return connection:keep(self.settings.pool_size, self.settings.pool_idle)
   end
-  if was_lost then
+  if connection:was_silent() then self.idle:clear() end
+  connection:close()
+  if connection:is_lost() then
     self.events:tell("disconnected", log, "lost the connection to " .. self:address())
   end
 end

@@ -42,22 +42,26 @@ end
 ---@param thing any
 ---@param now number of system.now()
 function Pool:put(thing, now)
-  drop_older(self, now - self.seconds)
-  local last = self.last + 1
-  if last - self.first >= self.most then return self.drop(thing) end
-  self.things[last], self.since[last] = thing, now
+  local since, first, last = self.since, self.first, self.last + 1
+  if first < last and since[first] < now - self.seconds then
+    drop_older(self, now - self.seconds)
+    first = self.first
+  end
+  if last - first >= self.most then return self.drop(thing) end
+  self.things[last], since[last] = thing, now
   self.last = last
 end
 
 --- The thing that was put in last, unless that is too long ago; or nil.
 ---@param now number of system.now()
 function Pool:take(now)
-  local last = self.last
+  local last, since = self.last, self.since
   if self.first > last then return nil end
-  if self.since[last] < now - self.seconds then return self:clear() end
-  local thing = self.things[last]
+  if since[last] < now - self.seconds then return self:clear() end
+  local things = self.things
+  local thing = things[last]
   self.last = last - 1
-  self.things[last], self.since[last] = nil, nil
+  things[last], since[last] = nil, nil
   return thing
 end
 
