@@ -3,11 +3,11 @@
 --- id is the expected one. Answers "ok" and the ids; or "conflict" and the last
 --- id; or an error, as scripts.lua says.
 ---
---- KEYS[1] is the log, KEYS[2] the hash of tokens. A writer has few slots, each
---- for one add at a time. A field of the hash is a slot; it holds the number of the
---- slot's last add, the time until which it is kept (ms, of the server's clock),
+--- KEYS[1] is the log, KEYS[2] the hash of tokens. A writer has few lanes, each
+--- for one add at a time. A field of the hash is a lane; it holds the number of the
+--- lane's last add, the time until which it is kept (ms, of the server's clock),
 --- and the add's ids: "7 1700000400000 1700000000000-0+2 1700000000001-0" are
---- four, since "+2" is the two behind it. The next add of a slot replaces it.
+--- four, since "+2" is the two behind it. The next add of a lane replaces it.
 ---
 --- The field "eventlog:sweep" marks the hash as ours: no other key is written.
 --- It holds what the sweep of fields whose time is over needs: the cursor to go on
@@ -20,7 +20,7 @@
 --- The hash expires by itself, and its time is only ever lengthened: fields of
 --- other clients may be kept longer than ours.
 ---
---- ARGV: slot, or '' for no token; its number; ms that a token is kept; a name for
+--- ARGV: lane, or '' for no token; its number; ms that a token is kept; a name for
 --- a consumer group that nobody else has; the expected last id, or ''; the TTL in
 --- ms, or 0; max_length, or 0; for each entry how many names and values it has,
 --- then these.
@@ -28,9 +28,9 @@
 local scripts = require "eventlog.command.scripts"
 
 return {
-  sha = "98c399f66146af34afa7c21ae85cadbcb02c2c41",
+  sha = "18877de538c420f620468f3e73566cdead64cbf2",
   body = scripts.try .. scripts.last_id_function .. [=[
-local slot, number, keep, group = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local lane, number, keep, group = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local expected, ttl, max_length = ARGV[5], ARGV[6], ARGV[7]
 local log, tokens, mark = KEYS[1], KEYS[2], 'eventlog:sweep'
 
@@ -61,7 +61,7 @@ local function unpack_into(ids, packed)
 end
 
 local now, cursor, due
-if slot ~= '' then
+if lane ~= '' then
   local clock, failure = try('TIME')
   if not clock then return failure end
   now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -78,7 +78,7 @@ if slot ~= '' then
     return redis.error_reply('WRONGTYPE the key ' .. tokens .. ' holds no ' ..
       'tokens of this log, which belong there: rename that key, or this log')
   end
-  local held = due and redis.call('HGET', tokens, slot)
+  local held = due and redis.call('HGET', tokens, lane)
   local of, ids = string.match(held or '', '^(%d+) %d+ (.*)$')
   if of == number then return unpack_into({'ok'}, ids) end
   if of and tonumber(of) > tonumber(number) then
@@ -142,20 +142,20 @@ end
 
 local done, failure = true, nil
 if ttl ~= '0' then done, failure = try('PEXPIRE', log, ttl) end
-if done and slot ~= '' then
+if done and lane ~= '' then
   local token = number .. ' ' .. now + keep .. ' ' ..
     table.concat(pack(ids, 1, #ids, {}), ' ')
   if due then
-    done, failure = try('HSET', tokens, slot, token)
+    done, failure = try('HSET', tokens, lane, token)
   else
-    done, failure = try('HSET', tokens, slot, token, mark, '0 ' .. now)
+    done, failure = try('HSET', tokens, lane, token, mark, '0 ' .. now)
   end
   if done then done, failure = try('PTTL', tokens) end
   if done and done < keep then
     done, failure = try('PEXPIRE', tokens, 2 * keep)
   end
   if not done then
-    try('HDEL', tokens, slot)
+    try('HDEL', tokens, lane)
     if not due then try('HDEL', tokens, mark) end
   end
 end
