@@ -93,6 +93,7 @@ build = {
     ["eventlog.follow.breaks"] = "lua/eventlog/follow/breaks.lua",
     ["eventlog.follow.continuity"] = "lua/eventlog/follow/continuity.lua",
     ["eventlog.follow.follower"] = "lua/eventlog/follow/follower.lua",
+    ["eventlog.follow.known"] = "lua/eventlog/follow/known.lua",
     ["eventlog.follow.link"] = "lua/eventlog/follow/link.lua",
     ["eventlog.follow.locate"] = "lua/eventlog/follow/locate.lua",
     ["eventlog.follow.page_limit"] = "lua/eventlog/follow/page_limit.lua",

@@ -12,6 +12,7 @@
 ---                            + stands for fields
 
 local continuity = require "eventlog.follow.continuity"
+local knowledge = require "eventlog.follow.known"
 local eventlog = require "eventlog"
 local log_state = require "eventlog.command.log_state"
 local redis = require "spec.support.redis"
@@ -946,11 +947,11 @@ describe("the judge of a page and the look behind it", function()
 
   for _, case in ipairs {
     { "an entry that was read already is given out again", "- rewound", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
       seen = { "5-0", "1-0", "5-0", "5", "5", "0-0", "0" },
       state = { "6-0", "1-0", "6-0", "4", "5", "5-0", "1" } },
     { "what was lost behind the follower, or came back, is of no matter", "- -",
-      after = "5-0", known = { index = 5, counted = "9-0", entry = true, first = "1-0" },
+      after = "5-0", known = { index = 5, index_known_at = "9-0", entry = true, first = "1-0" },
       page = { "6-0" }, seen = { "9-0", "4-0", "9-0", "5", "9", "4-0", "0" },
       state = { "6-0", "1-0", "6-0", "6", "6", "0-0", "0" } },
     { "the same before Redis 7", "- -", after = "5-0",
@@ -958,11 +959,11 @@ describe("the judge of a page and the look behind it", function()
       page = { "6-0" }, seen = { "9-0", "4-0", "9-0", "5", "", "", "0" },
       state = { "6-0", "2-0", "6-0", "5", "", "", "0" } },
     { "the last one is gone, and nothing was taken out since", "- rewound", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "8-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" }, page = { "8-0" },
       seen = { "7-0", "1-0", "5-0", "5", "7", "7-0", "0" },
       state = { "8-0", "1-0", "8-0", "6", "8", "7-0", "1" } },
     { "the last one is gone, and was already when it was looked at", "- -", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = false, first = "1-0" }, page = { "8-0" },
+      known = { index = 5, index_known_at = "5-0", entry = false, first = "1-0" }, page = { "8-0" },
       seen = { "7-0", "1-0", "4-0", "4", "7", "7-0", "0" },
       state = { "8-0", "1-0", "8-0", "5", "8", "7-0", "1" } },
     { "the log went, and another came, between page and look: before Redis 7",
@@ -971,37 +972,37 @@ describe("the judge of a page and the look behind it", function()
       seen = { "5-0", "1-0", "5-0", "5", "", "", "0" },
       state = { "0-0", "", "", "0", "0", "", "1" } },
     { "all that the page leaves is there, behind a deleted one", "- -", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" },
       page = { "6-0", "7-0" }, more = true,
       seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "9-0", "6-0", "9-0", "4", "9", "7-0", "1" } },
     -- Found by script/soak 150 777002.
     { "made anew, with one deleted behind the page, and none before it", "- recreated",
-      after = "1-0", known = { index = 1, counted = "1-0", entry = true, first = "1-0" },
+      after = "1-0", known = { index = 1, index_known_at = "1-0", entry = true, first = "1-0" },
       page = { "2-0", "3-0" }, more = true,
       seen = { "1-0", "1-0", "1-0", "1", "1", "0-0", "0" },
       state = { "9-0", "2-0", "9-0", "4", "5", "8-0", "1" } },
     { "all gone but what was deleted behind the page", "- -", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" }, page = { "6-0" },
       seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "8-0", "8-0", "8-0", "1", "8", "7-0", "1" } },
     { "one behind the page was deleted: nobody knows that none before it was trimmed",
       "gap some -", after = "5-0",
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" },
       page = { "6-0", "7-0" }, more = true,
       seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "9-5", "6-0", "9-5", "3", "10", "9-0", "1" } },
     { "the missing one was deleted unread, as an earlier look told", "- -", after = "3-0",
-      known = { index = 3, counted = "1-0", entry = true, first = "1-0" }, page = { "5-0" },
+      known = { index = 3, index_known_at = "1-0", entry = true, first = "1-0" }, page = { "5-0" },
       seen = { "5-0", "1-0", "5-0", "4", "5", "4-0", "0" },
       state = { "5-0", "5-0", "5-0", "1", "5", "4-0", "1" } },
     { "one deleted unread that the index has already is none that is missing", "gap some -",
-      after = "3-0", known = { index = 4, counted = "1-0", covered = "4-0", entry = true,
+      after = "3-0", known = { index = 4, index_known_at = "1-0", covered = "4-0", entry = true,
         first = "1-0" }, page = { "6-0" },
       seen = { "4-0", "1-0", "3-0", "3", "4", "4-0", "0" },
       state = { "6-0", "6-0", "6-0", "1", "6", "4-0", "1" } },
     { "all of the page was trimmed behind it, and others with it", "gap some -",
-      after = "5-0", known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      after = "5-0", known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" },
       page = { "6-0" }, seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "8-0", "8-0", "8-0", "1", "8", "0-0", "1" } },
   } do
@@ -1012,7 +1013,7 @@ describe("the judge of a page and the look behind it", function()
 
   it("does not count on, where a gap was not counted", function()
     local verdict = verdict_of { after = "5-0", page = { "6-0" },
-      known = { index = 5, counted = "5-0", entry = true, first = "1-0" },
+      known = { index = 5, index_known_at = "5-0", entry = true, first = "1-0" },
       seen = { "5-0", "5-0", "5-0", "1", "5", "0-0", "0" },
       state = { "8-0", "8-0", "8-0", "1", "8", "0-0", "1" } }
     verdict = verdict_of { after = "6-0", known = verdict.known, page = { "9-0" },
@@ -1024,7 +1025,7 @@ describe("the judge of a page and the look behind it", function()
   it("does not take an entry for seen that was deleted between page and look", function()
     local seen = { "5-0", "1-0", "4-0", "4", "5", "5-0", "0" }
     local verdict = verdict_of { after = "4-0", page = { "5-0" },
-      known = { index = 4, counted = "4-0", entry = true, first = "1-0" },
+      known = { index = 4, index_known_at = "4-0", entry = true, first = "1-0" },
       seen = { "4-0", "1-0", "4-0", "4", "4", "0-0", "0" }, state = seen }
     assert.equal("- -", told_by(verdict))
     verdict = verdict_of { after = "5-0", known = verdict.known, page = { "6-0" },
@@ -1036,7 +1037,7 @@ describe("the judge of a page and the look behind it", function()
     local seen = { "4-0", "2-0", "4-0", "3", "4", "0-0", "0" }
     for _, case in ipairs { { "3-0", "2", "- -" }, { "4-0", "1", "gap some -" } } do
       local verdict = verdict_of { after = "2-0", page = { case[1] },
-        known = continuity.at_start(log_state.parse(seen), "2-0", "2-0"), seen = seen,
+        known = knowledge.at_start(log_state.parse(seen), "2-0", "2-0"), seen = seen,
         state = { "4-0", case[1], "4-0", case[2], "4", "0-0", "1" }, more = case[1] ~= "4-0" }
       assert.equal(case[3], told_by(verdict))
     end

@@ -156,7 +156,7 @@ describe("regression", function()
     local follower = log:tail_and_follow()
     assert.equal(10, #assert(follower:next(20)))
     server:call("DEL", "log")
-    repeat local _, err = follower:next(0.2) until follower.tailer.reset or err.kind ~= "timeout"
+    repeat local _, err = follower:next(0.2) until follower.tailer.anew or err.kind ~= "timeout"
     server:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     redis.sh("sleep 0.01")
     add(11, 70)
@@ -209,7 +209,8 @@ describe("regression", function()
     local state = log_state.parse { "1-0", "1-0", "1-0", "1", "", "", "1", "" }
     local known = { beginning = true }
     assert.is_nil(continuity.judge(known, "0-0", { { id = "1-0" } }, false, state).gap)
-    known = continuity.at_end(log_state.parse { "0-0", "", "", "0", "0", "", "1" })
+    known = require("eventlog.follow.known").at_end(
+      log_state.parse { "0-0", "", "", "0", "0", "", "1" })
     assert.same({ after = "0-0", before = "1-0" },
       continuity.judge(known, "0-0", { { id = "1-0" } }, false, state).gap)
   end)

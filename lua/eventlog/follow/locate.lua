@@ -9,6 +9,7 @@
 
 local continuity = require "eventlog.follow.continuity"
 local core = require "eventlog.core"
+local knowledge = require "eventlog.follow.known"
 
 local compare = core.id_compare
 
@@ -98,12 +99,12 @@ local function begin_at_id(self, state)
   local after = self.start.after
   self.beyond = reset_beyond(self, state)
   if not after then
-    self.position, self.known = "0-0", continuity.at_beginning(state)
+    self.position, self.known = "0-0", knowledge.at_beginning(state)
   elseif compare(after, state.last) >= 0 then
-    self.position, self.known = state.last, continuity.at_end(state)
+    self.position, self.known = state.last, knowledge.at_end(state)
   else
     self.position = after
-    self.known = continuity.at_start(state, after, self.start.claim)
+    self.known = knowledge.at_start(state, after, self.start.claim)
   end
   return "begin"
 end
@@ -146,10 +147,10 @@ end
 --- the newest one; or at the log's end if that has none.
 local function begin_behind(self, newest, newest_first)
   local state = self.was
-  self.position, self.known = state.last, continuity.at_end(state)
+  self.position, self.known = state.last, knowledge.at_end(state)
   if newest and compare(newest, state.last) > 0 then
     local newer = math.max(1, count_newer(newest_first, state))
-    self.position, self.known = newest, continuity.behind_new(state, newer)
+    self.position, self.known = newest, knowledge.behind_new(state, newer)
   end
   self.known.first = state.first or newest
   self.batch, self.more = batch_of(newest_first, self.start.after), false
@@ -183,7 +184,7 @@ function take.last(self, question, reply, decoder)
   if not count then return "broken", oldest, newest end
   if count == 0 and not self.first then
     self.is_empty, self.more = true, false
-    self.position, self.known = "0-0", continuity.at_beginning()
+    self.position, self.known = "0-0", knowledge.at_beginning()
     return "begin"
   end
   if after and state.length <= start.limit then -- which hides nothing
@@ -218,7 +219,7 @@ function take.back(self, _, _, decoder)
   end
   self.position = core.id_prev(self.oldest) or "0-0"
   if after and compare(self.position, after) < 0 then self.position = after end
-  self.known = continuity.at_beginning(self.was)
+  self.known = knowledge.at_beginning(self.was)
   return "begin"
 end
 

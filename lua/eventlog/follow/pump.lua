@@ -46,8 +46,11 @@ end
 --- sent. Returns true, or nil, err.
 local function ask(self)
   local link = self.link
-  if link.connection:is_sending() then return true end
-  return link:send(self.tailer:ask(link.request, self.polls and Polling.BLOCK or BLOCK))
+  local connection = link.connection
+  if connection:is_sending() then return true end
+  local question = self.tailer:ask(link.request, self.polls and Polling.BLOCK or BLOCK)
+  if question.block then connection.decoder:trim() end -- the answer may be far
+  return link:send(question)
 end
 
 --- Lets the connection go. The tailer goes back.
@@ -88,8 +91,6 @@ function acts.more() return false end
 function acts.next() return true end
 
 function acts.batch(self, batch, events)
-  -- The next one may be far.
-  if batch.caught_up then self.link.connection.decoder:trim() end
   if events then tell(self, events) end
   return true, batch
 end
@@ -118,7 +119,8 @@ local function note_answer(self, question, outcome)
   local retry, link = self.retry, self.link
   if question.replies == 0 then link:pass(question) end
   if outcome == "failed" or outcome == "broken" then return end
-  if question.block and not question.was_awaited then
+  -- A batch is progress when it is delivered.
+  if question.block and outcome ~= "batch" and not question.was_awaited then
     question.was_awaited = true
     retry:note_progress()
   end

@@ -6,6 +6,7 @@
 ---   probe  the page has come, and its entries are tables; the probe is to come
 
 local continuity = require "eventlog.follow.continuity"
+local knowledge = require "eventlog.follow.known"
 
 local Tail = {}
 Tail.__index = Tail
@@ -39,7 +40,7 @@ end
 --- have been made anew, just as long, with that very id.
 local function probe_kind(self, single, follows)
   if self.more or self.reread or self.idle or self.suspicious or single or follows or
-    not self.known.counted then
+    not self.known.index_known_at then
     return "full"
   end
   local size = self.size
@@ -97,58 +98,61 @@ function Tail:ask_behind(request)
   return page
 end
 
---- What the state behind the page says of it.
-local function judge(self, page, state)
-  local seen, batch = self.known.seen, page.batch
+--- The page is good: what to deliver.
+local function finish(self, page, gap, reset)
+  local batch, size = page.batch, self.log.size
+  local is_empty = batch[1] == nil
+  -- If nothing came behind the log's end, nothing is said of it. A page that was asked
+  -- for because the log went on may be empty, too: what was there is deleted.
+  self.idle = is_empty and page.at_end
+  if self.idle then return "next" end
+  if size.too_many and not is_empty then size:grow(page.more) end
+  if not page.more then batch.caught_up = true end
+  return "batch", batch, gap, reset
+end
+
+--- A quick probe has found how long the log is, and the entry before the page. Was
+--- something taken out, the page is read again, with a full probe behind it, and so are
+--- the next ones, until all is well.
+local function judge_length(self, page, length)
+  self.page = nil
+  if knowledge.count_on(self.known, #page.batch, length) then return finish(self, page) end
+  self.position, self.size, self.more = page.after, page.size, false
+  self.suspicious, self.reread = true, true
+  return "reread"
+end
+
+--- A probe has found the state behind the page.
+local function judge_state(self, page, state)
+  local known, batch = self.known, page.batch
+  local seen = known.seen
+  self.page = nil
   if page.single and batch[1] then
     page.more = state.newest ~= batch[1].id
     self.more = page.more
   end
-  local verdict = continuity.judge(self.known, page.after, batch, page.more, state)
+  local verdict = continuity.judge(known, page.after, batch, page.more, state)
   if verdict.moved then return "moved", state end
   if verdict.restart or verdict.reset and self.log.max_length then
     return "anew", state, verdict.reset
   end
   self.suspicious = seen ~= nil and seen.removed ~= state.removed
   self.known = verdict.known
-  return nil, verdict.gap, verdict.reset
+  return finish(self, page, verdict.gap, verdict.reset)
 end
 
---- What becomes of the page, once it is known what the probe has found.
-local function conclude(self, page, found)
-  local batch, known, gap, reset = page.batch, self.known, nil, nil
-  self.page = nil
-  if type(found) == "table" then
-    local outcome
-    outcome, gap, reset = judge(self, page, found)
-    if outcome then return outcome, gap, reset end
-  elseif found >= continuity.least_length(known, #batch) then
-    continuity.count_on(known, #batch)
-  else
-    -- Something was taken out: the page is read again, with a full probe behind it, and
-    -- so are the next ones, until all is well.
-    self.position, self.size, self.more = page.after, page.size, false
-    self.suspicious, self.reread = true, true
-    return "reread"
+--- What the probe makes of the page, or of what has come of the probe.
+---@param found eventlog.State|integer|nil
+local function conclude(self, page, found, failure, why)
+  if not found then
+    if failure == "error" then return "error" end
+    if failure then return "broken", failure, why end
+    return "more"
   end
-  -- If nothing came behind the log's end, nothing is said of it. A page that was asked
-  -- for because the log went on may be empty, too: what was there is deleted.
-  self.idle = #batch == 0 and page.at_end
-  if self.idle then return "next" end
-  if #batch > 0 then self.log.size:grow(page.more) end
-  batch.caught_up = not page.more or nil
-  return "batch", batch, gap, reset
-end
-
---- Takes what has come of the probe with the page.
-local function take_at_hand(self, page, decoder)
-  if page.alone then return "next" end
-  if page.probe ~= "plain" then return "more" end
-  local found, failure, why = self.log.probe:take_at_hand(page, decoder)
-  if found then return conclude(self, page, found) end
-  if failure == "error" then return "error" end
-  if failure then return "broken", failure, why end
-  return "more"
+  if page.probe == "plain" or type(found) == "number" then
+    return judge_length(self, page, found)
+  end
+  return judge_state(self, page, found)
 end
 
 --- Makes the entries of the page that has come into tables, unless they are. Its reply
@@ -161,7 +165,9 @@ function Tail:build(decoder)
     if not batch then return "broken", failure, why end
     page.batch = batch
   end
-  return take_at_hand(self, page, decoder)
+  if page.alone then return "next" end
+  if page.probe ~= "plain" then return "more" end
+  return conclude(self, page, self.log.probe:take_at_hand(page, decoder))
 end
 
 --- The page has come.
@@ -169,30 +175,27 @@ local function take_page(self, page, decoder)
   local count, last, first, size, batch = decoder:page("read", page.limit,
     self.log.fields)
   if not count then return "broken", last, first end
-  self.page, self.more, self.reread = page, not batch, false
-  page.more, page.batch = not batch, batch
+  local more = not batch
+  self.page, self.more, self.reread = page, more, false
+  page.batch, page.more = batch, more
   if count > 0 then
     self.position, self.size, page.brings = last, size, true
-  end
-  -- After a quick probe the page may have to be read again.
-  if count > 0 and page.probe == "full" and not page.alone and not page.single then
-    return "ahead", page.more
+    -- After a quick probe the page may have to be read again.
+    if page.probe == "full" and not page.alone and not page.single then
+      return "ahead", more
+    end
   end
   return self:build(decoder)
 end
 
---- Makes of a reply: "more" of them are to come; ask what comes "next"; the page
---- "ahead" may be asked for (more: the log goes on), then call build();
---- deliver a "batch", gap, reset;
---- "reread" the page; the place to begin at has "moved", the log is made "anew", each
---- with its state; the reply at hand is an "error"; or "broken", kind, why: it is not
---- what the command answers.
+--- Makes of a reply: "more" of them are to come; ask what comes "next"; the page "ahead"
+--- may be asked for (more: the log goes on), then call build(); deliver a "batch", gap,
+--- reset; "reread" the page; the place to begin at has "moved", the log is made "anew",
+--- each with its state; the reply at hand is an "error"; or "broken", kind, why: it is
+--- not what the command answers.
 function Tail:take(page, reply, decoder)
   if not self.page then return take_page(self, page, decoder) end
-  local found, failure, why = self.log.probe:take(page, reply, decoder)
-  if failure then return "broken", failure, why end
-  if not found then return "more" end
-  return conclude(self, page, found)
+  return conclude(self, page, self.log.probe:take(page, reply, decoder))
 end
 
 return M

@@ -35,7 +35,7 @@ local Probe = require "eventlog.follow.probe"
 local PageLimit = require "eventlog.follow.page_limit"
 local Tail = require "eventlog.follow.tail"
 local breaks = require "eventlog.follow.breaks"
-local continuity = require "eventlog.follow.continuity"
+local knowledge = require "eventlog.follow.known"
 
 ---@class eventlog.TailedLog what the parts of a tailer know of its log
 ---@field name string
@@ -74,10 +74,10 @@ function M.new(name, start, settings, abilities)
     start = start, -- the same, or the beginning of a log that was made anew
     delivered = nil, -- where the last batch ended that was delivered; nil: none was
     part = nil, -- Locate or Tail: where it is now
-    reset = nil, -- to be reported with the next batch that has entries
+    anew = nil, -- the log is another one than before: reset, to be reported with the next
+    -- batch that has entries; relocates: whether its last max_length entries are to be
+    -- found once it has some. Never changed, but replaced
     beyond = nil, -- reset to be reported with the next batch
-    relocates = false, -- whether the last max_length entries of a log that was made anew
-    -- are to be found when it has entries
     epoch = 0, -- questions of earlier ones are void
     newest = nil, -- the question that was asked last
   }, Tailer)
@@ -89,11 +89,6 @@ end
 function Tailer:state()
   local part = self.part
   return part.state or part.page and "probe" or "page"
-end
-
---- Whether a question is of no use any more.
-function Tailer:is_void(question)
-  return question.epoch ~= self.epoch
 end
 
 --- Whether something is asked for that is of use.
@@ -160,10 +155,9 @@ end
 local function begin_anew(self, state, reset)
   void_others(self)
   self.start = { limit = self.log.max_length }
-  self.reset = reset
-  self.relocates = self.start.limit ~= nil
+  self.anew = { reset = reset, relocates = self.log.max_length ~= nil }
   self.beyond = nil
-  self.part = Tail.new(self.log, "0-0", continuity.at_beginning(state),
+  self.part = Tail.new(self.log, "0-0", knowledge.at_beginning(state),
     self.delivered == nil)
   -- It restarts here, too, if the connection is lost before the reset was reported. If
   -- nothing was delivered yet, all begins as the caller said.
@@ -181,22 +175,22 @@ end
 
 --- The place to begin at was found in a log that is another one now.
 local function begin_again(self, state)
-  if self.reset then return begin_anew(self, state, self.reset) end
+  if self.anew then return begin_anew(self, state, self.anew.reset) end
   return locate(self)
 end
 
 --- Where to begin is found.
 local function begin(self, place)
-  if place.reset then self.reset, self.start = place.reset, place.start end
-  self.beyond = place.beyond
-  self.relocates = place.is_empty
+  local reset = place.reset or self.anew and self.anew.reset
+  self.anew = reset and { reset = reset, relocates = place.is_empty }
+  self.start, self.beyond = place.start, place.beyond
   self.part = Tail.new(self.log, place.position, place.known, place.more)
 end
 
 --- A batch, with the gap and the reset that it tells of; or the error that ends it all.
 local function hand_out(self, batch, gap, reset)
-  reset, self.beyond = self.beyond or reset, nil
-  if batch[1] then reset, self.reset = self.reset or reset, nil end
+  if self.beyond then reset, self.beyond = self.beyond, nil end
+  if self.anew and batch[1] then reset, self.anew = self.anew.reset, nil end
   self.part.known.beginning = nil
   if not (gap or reset) then return "batch", batch end
   batch.gap, batch.reset = gap, reset
@@ -219,10 +213,6 @@ local outcomes = {
     batch.caught_up = true
     return hand_out(self, batch)
   end,
-  batch = function(self, batch, gap, reset)
-    if self.relocates and batch[1] then return locate(self) end
-    return hand_out(self, batch, gap, reset)
-  end,
   reread = function(self)
     void_others(self)
     return "drop"
@@ -241,10 +231,15 @@ end
 
 --- What the outcome of a part means for the whole.
 local function follow_up(self, decoder, outcome, a, b, c)
-  if outcome == "error" then return take_error(self, decoder) end
+  if outcome == "batch" then
+    if self.anew and self.anew.relocates and a[1] then return locate(self) end
+    return hand_out(self, a, b, c)
+  elseif outcome == "error" then
+    return take_error(self, decoder)
+  end
   local f = outcomes[outcome]
   if f then return f(self, a, b, c) end
-  return outcome, a, b, c
+  return outcome, a, b
 end
 
 --- Makes of a reply to a question one of these:
@@ -286,8 +281,7 @@ function Tailer:deliver(caught_up)
   local known = tail.known
   -- A table of its own, set at once: an error of a debug hook may come at any step.
   self.delivered = {
-    position = tail.position, caught_up = caught_up, reset = self.reset,
-    start = self.start, relocates = self.relocates, known = known,
+    position = tail.position, caught_up = caught_up, anew = self.anew, known = known,
     index = known.index, entry = known.entry, claim = known.claim,
     beginning = known.beginning, -- these four change in place
   }
@@ -300,13 +294,13 @@ function Tailer:restart()
   self.log.probe:restart()
   self.newest = nil
   if not delivered then
-    self.start, self.reset, self.relocates = self.origin, nil, false
+    self.start, self.anew = self.origin, nil
     locate(self)
     return
   end
   void_others(self)
-  self.start, self.reset = delivered.start, delivered.reset
-  self.relocates, self.beyond = delivered.relocates, nil
+  self.anew, self.beyond = delivered.anew, nil
+  self.start = self.anew and { limit = self.log.max_length } or self.origin
   local known = delivered.known
   known.index, known.entry, known.claim, known.beginning =
     delivered.index, delivered.entry, delivered.claim, delivered.beginning
