@@ -75,6 +75,7 @@ local function new_client(says, ...)
       if word == "elsewhere" then at = at + 1 end
       return word
     end,
+    awaits_first = function() return client.awaits_first end,
     pause = function(_, seconds)
       client.pauses, client.clock = client.pauses + 1, client.clock + seconds
       if client.closed then return nil, Error.new("closed", "the client is closed") end
@@ -283,15 +284,29 @@ describe("a call", function()
       local _, err = run(client)
       assert.equal("lost", err.message)
       assert.equal(0, client.pauses)
-      endpoint.awaits_first, endpoint.acquired = true, 0
+      client.awaits_first, endpoint.acquired = true, 0
       assert.equal("5-1", (run(client)))
       assert.same({ 3, "reconnecting" }, { client.pauses, client.told[3] })
       endpoint = new_endpoint(lost())
-      endpoint.awaits_first = true
       client = new_client(again, endpoint)
+      client.awaits_first = true
       _, err = run(client)
       assert.equal("none", err.outcome)
       assert.is_true(client.clock > 55 and client.clock <= 60, client.clock)
+    end)
+
+    it("waits as well for the first server that has the key", function()
+      local endpoint = new_endpoint { { "string", "5-1" } }
+      client = new_client(again, endpoint)
+      client.awaits_first = true
+      local find, tries = client.topology.endpoint, 0
+      client.topology.endpoint = function(...)
+        tries = tries + 1
+        if tries > 2 then return find(...) end
+        return nil, lost()
+      end
+      assert.equal("5-1", (run(client)))
+      assert.equal(2, client.pauses)
     end)
 
     describe("that can be made twice", function()

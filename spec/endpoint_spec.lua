@@ -204,6 +204,14 @@ describe("the topology of one server", function()
     assert.equal(topology.abilities, endpoint:acquire("a").abilities)
   end)
 
+  it("waits for a first connection until the server has answered, if it is to", function()
+    assert.is_false(new():awaits_first())
+    local topology = new { retry_first_connection = true }
+    assert.is_true(topology:awaits_first())
+    topology:endpoint("a"):note_ready()
+    assert.is_false(topology:awaits_first())
+  end)
+
   it("has what passes tried again there, and the rest told", function()
     local topology = new()
     local endpoint = topology:endpoint("a")

@@ -34,13 +34,12 @@ local LONGEST_DELAY = 1
 -- How often in a row a call follows a topology that says "elsewhere".
 local MOST_MOVES = 16
 
---- The first connection of a client is waited for, if the option
---- retry_first_connection says so. The endpoint, and the connection; or the endpoint
---- if there is one, nil, err.
+--- Waits for the first connection of a client. The endpoint, and the connection; or the
+--- endpoint if there is one, nil, err.
 local function await_first(client, topology, name, endpoint, err)
   local give_up = system.now() + client.settings.reconnect_timeout
   local delay, connection = backoff.FIRST, nil
-  while endpoint and not connection and topology:note(endpoint, err) == "again" and
+  while not connection and topology:note(endpoint, err) == "again" and
     system.now() + delay <= give_up do
     client:tell("reconnecting", name, err.message)
     local pause, ok
@@ -121,9 +120,9 @@ function M.run(client, name, command, a, b, c)
     local endpoint, err = topology:endpoint(name)
     if endpoint then
       connection, err = endpoint:acquire(name)
-      if not connection and endpoint.awaits_first then
-        endpoint, connection, err = await_first(client, topology, name, endpoint, err)
-      end
+    end
+    if not connection and topology:awaits_first() then
+      endpoint, connection, err = await_first(client, topology, name, endpoint, err)
     end
     if connection then
       local how

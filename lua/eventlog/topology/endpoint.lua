@@ -151,9 +151,10 @@ end
 function Endpoint:acquire(log)
   local connection, err = self:checkout()
   if not connection then return nil, err end
-  local ok = connection.reused -- then it was established before
+  local ok, is_ready = connection.reused, not self.awaits_first
+  if ok and is_ready then return connection end
   if not ok then ok, err = self:establish(connection, log) end
-  if ok and self.awaits_first then ok, err = check_answer(self, connection) end
+  if ok and not is_ready then ok, err = check_answer(self, connection) end
   if ok then return connection end
   self:release(connection, log)
   return nil, self.closed and closed_error() or err

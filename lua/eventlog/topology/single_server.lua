@@ -10,6 +10,9 @@
 ---     an operation there has failed, and the connection to it does not matter any
 ---     more. What to do: try there again, in a moment; ask endpoint() again, at
 ---     once; or tell the caller
+---   topology:awaits_first() -> boolean
+---     whether the first connection is yet to be waited for, as the option
+---     retry_first_connection says: no server has answered
 ---   topology:pause(seconds) -> true | nil, err
 ---     suspends the caller
 ---   topology:address()    for messages
@@ -46,6 +49,10 @@ end
 
 function SingleServer:note(_, err) -- luacheck: no self
   return Error.passes(err) and "again" or "never"
+end
+
+function SingleServer:awaits_first()
+  return self.server.awaits_first
 end
 
 function SingleServer:pause(seconds)
