@@ -36,7 +36,7 @@ function M.new(client, name, log_options, level)
     name = name,
     client = client,
     settings = settings,
-    page_size = settings.batch_size, -- of a read; less where that was too large
+    page_size = settings.batch_size, -- of a read; less if that was too large
     writer = settings.idempotent and script_writer.new(client, name, settings) or
       Writer.new(client, name, settings),
   }, Log)
@@ -44,7 +44,7 @@ end
 
 --- Adds entries as one unit: all of them or none, with nothing of another
 --- writer between them. An entry is a table from field name to value, or a list
---- of pairs { {name, value}, ... } where order or repeated names matter.
+--- of pairs { {name, value}, ... } if order or repeated names matter.
 --- A bad entry raises, and nothing is sent.
 ---@param ... eventlog.NewEntry
 ---@return string[]|nil ids one "<ms>-<seq>" for each, in order
@@ -102,7 +102,7 @@ local function read(self, method, ...)
   return result, err
 end
 
---- The whole log, oldest first; {} where there is none. With max_length, the
+--- The whole log, oldest first; {} if there is none. With max_length, the
 --- last max_length entries.
 ---@return eventlog.Entry[]|nil entries
 ---@return eventlog.Error? err
@@ -157,8 +157,8 @@ function Log:length()
   return math.min(length, self.settings.max_length or length)
 end
 
---- The id that Redis generated last, also where its entry was deleted; "0-0"
---- where there is no log.
+--- The id that Redis generated last, also if its entry was deleted; "0-0"
+--- if there is no log.
 ---@return string|nil id
 ---@return eventlog.Error? err
 function Log:last_id()

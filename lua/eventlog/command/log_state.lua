@@ -11,7 +11,7 @@ local core = require "eventlog.core"
 ---@field removed integer? of those: trimmed or deleted
 ---@field deleted string the highest id that XDEL took; "0-0": none, or not known
 ---@field gone boolean whether the entry that was asked for is not there
----@field older string? where that is gone and nothing is counted: id of the newest
+---@field older string? if that is gone and nothing is counted: id of the newest
 ---  entry before it
 
 local M = {}
@@ -39,7 +39,7 @@ function M.length(text)
   return count(text) and tonumber(text)
 end
 
---- A state, of what the server answered; nil where that cannot be its answer.
+--- A state, of what the server answered; nil if that cannot be its answer.
 ---@param list string[]
 ---@return eventlog.State?
 function M.parse(list)

@@ -1,4 +1,4 @@
---- How many entries to ask for at a time where a page was too large: for the
+--- How many entries to ask for at a time after a page was too large: for the
 --- server, which closes the connection over a reply beyond its
 --- client-output-buffer-limit or maxmemory-clients; or for max_reply.
 
@@ -30,7 +30,7 @@ function M.larger(size, batch_size)
   return math.min(batch_size, QUARTER * size)
 end
 
---- What is said where a log had to be read in one page, and that was too large.
+--- What is said if a log had to be read in one page, and that was too large.
 ---@param err eventlog.Error that it was answered with
 ---@param size integer of the pages before that
 ---@return eventlog.Error

@@ -170,10 +170,10 @@ end
 return redis.error_reply('TAKEN ' .. set.err)]=],
 }
 
---- Where the log stands, for continuity.lua; or, where ARGV[2] is '0' and the
+--- Where the log stands, for continuity.lua; or, if ARGV[2] is '0' and the
 --- entry ARGV[1] is there, the log's length: the common case, and cheaper, since
 --- XINFO copies the first and the last entry (3 ms a MB), which then need not be
---- looked for. Numbers are written without an exponent. The last item: '0' where
+--- looked for. Numbers are written without an exponent. The last item: '0' if
 --- that entry is there, else '1'; or, from a server that does not count, the id of
 --- the newest entry before it.
 M.state = {

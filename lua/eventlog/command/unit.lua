@@ -176,7 +176,7 @@ local function read(self, connection, replies, unit, n)
       has_multi = true
       self.abilities.has_multi = true
     elseif kind == "string" and i >= unit.first and i < unit.first + n then
-      landed = true -- an XADD outside MULTI, where MULTI was denied
+      landed = true -- an XADD outside MULTI, since MULTI was denied
     end
     if i < replies - 1 and not (i == 1 and first_error) then -- MULTI's OK, QUEUED
       i = i + connection:skip_statuses(replies - 1 - i)

@@ -1,4 +1,4 @@
---- What an error means for whoever asked: whether to ask once more, where, and whether
+--- What an error means for the caller: whether to ask once more, where, and whether
 --- what was to be changed may have been changed. Adds and reads take it from here
 --- through call.lua, followers through their pump. What an error says of the servers
 --- themselves is for the topology to say.
@@ -8,7 +8,7 @@
 ---   "other_way"  call the script by the other commands: the user may not use these
 --- On another connection:
 ---   "anew"       at once: this one was dead before it was used
----   "elsewhere"  at once: the topology now knows better who has the key
+---   "elsewhere"  at once: the topology now knows better which endpoint has the key
 ---   "again"      in a moment: this passes
 --- Or:
 ---   "never"      the caller is told

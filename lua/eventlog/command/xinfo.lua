@@ -29,7 +29,7 @@ local function count(number)
     number or nil
 end
 
---- The state, of what XINFO STREAM answers; nil where it cannot be its answer.
+--- The state, of what XINFO STREAM answers; nil if it cannot be its answer.
 local function parse(info)
   local state = {
     last = id(info["last-generated-id"]),

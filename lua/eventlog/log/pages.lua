@@ -153,7 +153,7 @@ local function stands(state, first)
 end
 
 --- Whether nothing was taken out between two states of the part from an id on,
---- where that was not trimmed if `whole`.
+--- which was not trimmed if `whole`.
 local function is_untouched(before, after, from, whole)
   if not (before.added and after.added) then
     return after.length >= before.length

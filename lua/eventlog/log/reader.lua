@@ -105,7 +105,7 @@ function Reader:send(replies)
   return self.connection:send(self.request, replies)
 end
 
---- The next reply's type; the decoder has the reply. Or nil, err, also where it
+--- The next reply's type; the decoder has the reply. Or nil, err, also if it
 --- is an error.
 ---@return string|nil kind
 ---@return eventlog.Error? err
