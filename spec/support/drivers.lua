@@ -154,6 +154,7 @@ function start.luv()
   end
   function harness.sleep(seconds)
     local me, timer = coroutine.running(), uv.new_timer()
+    uv.update_time() -- or what we have done since the loop's last turn counts, too
     timer:start(math.ceil(seconds * 1000), 0, function()
       timer:close()
       resume(me)
