@@ -21,6 +21,8 @@
 --- that the read is to start over.
 
 local core = require "eventlog.core"
+local moment = require "eventlog.log.moment"
+local page = require "eventlog.log.page"
 
 local compare = core.id_compare
 
@@ -29,87 +31,6 @@ local M = {}
 -- After so many attempts the log changes faster than it can be read: then all is
 -- read in one page, and the server has to bear that.
 local ATTEMPTS = 5
-local WHOLE = 2 ^ 31 - 1
-
---- A state, or nil, err; but a refusal is no error: the state is asked for again,
---- in another way.
-local function unless_refused(state, err, refused)
-  return state, not refused and err or nil
-end
-
---- Sends for a page of at most so many entries; if with_state, with the question
---- for the log's state in front of it. Returns `count`.
-local function send_for(self, with_state, command, from, to, count)
-  local replies = 1
-  if with_state and self.alone then
-    local err
-    self.state, err = unless_refused(self:get_state())
-    if not self.state then return nil, err end
-  elseif with_state then
-    replies = replies + self:want_state()
-  end
-  self.request:command(command, self.name, from, to, "COUNT", count)
-  local ok, err = self:send(replies)
-  if not ok then return nil, err end
-  return count
-end
-
---- The page that is due, of at most so many: how many entries it has, and the
---- first and the last id; the decoder has it. Before that, takes the state that
---- is due in front of it.
-local function next_page(self, asked)
-  local kind, err
-  if self.asked_by then
-    self.state, err = unless_refused(self:take_state())
-    if not self.state then return nil, err end
-  end
-  kind, err = self:reply()
-  if not kind then return nil, err end
-  local count, last, first = self.decoder:page("range", asked)
-  if not count then return self.connection:reject(last, first) end
-  return count, first, last
-end
-
---- Appends the page at hand, without its first `skip` entries.
-local function append(self, entries, skip)
-  local ok, kind, why = self.decoder:entries("range", skip, WHOLE, entries,
-    self.as_pairs)
-  if not ok then return self.connection:reject(kind, why) end
-  return true
-end
-
---- Appends the page at hand, and asks on by go_on(), which returns what that
---- returns: first, so that the server works meanwhile; but if replies come alone,
---- they take the page's place.
-local function append_and(self, entries, skip, go_on)
-  local went, ok, err
-  if not self.alone then
-    went, err = go_on()
-    if not went then return nil, err end
-  end
-  ok, err = append(self, entries, skip)
-  if not ok then return nil, err end
-  if went then return went end
-  return go_on()
-end
-
-local function equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do
-    if not equal(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
---- Whether the page at hand begins with the entry that was read last.
-local function joins(self, last)
-  local page, kind, why = self.decoder:entries("range", 0, 1, nil, self.as_pairs)
-  if not page then return self.connection:reject(kind, why) end
-  return equal(page[1], last)
-end
 
 --- Drops what is beyond an id.
 local function cut(entries, stop)
@@ -137,31 +58,6 @@ local function begin(self)
   return true
 end
 
--- --- whether it is the log of one moment -----------------------------------
-
---- Whether the part of the log from an id on is all of it.
-local function is_all(state, from)
-  return from == "0-0" or state.length == 0 or
-    state.first ~= nil and compare(from, state.first) <= 0
-end
-
---- Whether a page that came in front of the state is as it was then: only if
---- the counts tell that.
-local function stands(state, first)
-  return state.added and state.deleted and compare(state.deleted, first) < 0 and
-    state.first and compare(state.first, first) <= 0
-end
-
---- Whether nothing was taken out between two states of the part from an id on,
---- which was not trimmed if `whole`.
-local function is_untouched(before, after, from, whole)
-  if not (before.added and after.added) then
-    return after.length >= before.length
-  end
-  if after.added - after.length == before.added - before.length then return true end
-  return whole and after.deleted ~= nil and compare(after.deleted, from) < 0
-end
-
 --- Sends the question for the state behind the last page.
 local function send_for_state(self)
   if self.alone then return true end
@@ -170,21 +66,19 @@ end
 
 --- Takes it.
 local function state_after(self)
-  if self.asked_by then return unless_refused(self:take_state()) end
-  return unless_refused(self:get_state())
+  if self.asked_by then return page.unless_refused(self:take_state()) end
+  return page.unless_refused(self:get_state())
 end
 
 --- Whether what was read from an id on is what was there at the moment.
 local function is_right(self, entries, from)
   local before = self.state
-  if is_all(before, from) then return #entries == before.length end
+  if moment.is_all(before, from) then return #entries == before.length end
   local after, err = state_after(self)
   if not after then return nil, err end
   local whole = after.first and compare(after.first, from) <= 0
-  return is_untouched(before, after, from, whole)
+  return moment.is_untouched(before, after, from, whole)
 end
-
--- --- reads -----------------------------------------------------------------
 
 --- One attempt at reading forwards. If `careful`, the state is asked for in front
 --- of the first page; else in front of the second one, so that a log of one page
@@ -194,31 +88,33 @@ local function attempt_forwards(self, from, size, careful)
   if not ok then return nil, err end
   local entries, is_first, overlap = {}, true, self.alone and 0 or 1
   local asked
-  asked, err = send_for(self, careful, "XRANGE", from, "+", size)
+  asked, err = page.send_for(self, careful, "XRANGE", from, "+", size)
   while asked do
-    local count, first, last = next_page(self, asked)
+    local count, first, last = page.take(self, asked)
     if not count then return nil, first end
     local skip, state = 0, self.state
     if not is_first then
       skip = overlap
-      if not careful and not stands(state, entries[1].id) then return nil end
+      if not careful and not moment.stands(state, entries[1].id) then return nil end
       if skip > 0 then
-        ok, err = joins(self, entries[#entries])
+        ok, err = page.joins(self, entries[#entries])
         if not ok then return nil, err end
       end
     elseif count < asked then
-      ok, err = append(self, entries, 0)
+      ok, err = page.append(self, entries, 0)
       return ok and entries, err
     end
     local start = last and (overlap > 0 and last or core.id_next(last))
     local at_end = count < asked or not start or
       state ~= nil and compare(last, state.last) >= 0
     local function go_on()
-      if at_end then return not state or is_all(state, from) or send_for_state(self) end
-      return send_for(self, is_first and not careful, "XRANGE", start,
+      if at_end then
+        return not state or moment.is_all(state, from) or send_for_state(self)
+      end
+      return page.send_for(self, is_first and not careful, "XRANGE", start,
         state and state.last or "+", size + overlap)
     end
-    asked, err = append_and(self, entries, skip, go_on)
+    asked, err = page.append_and(self, entries, skip, go_on)
     if not asked then return nil, err end
     is_first = false
     if at_end then
@@ -243,7 +139,7 @@ function M.forwards(self, from)
     if err then return nil, err end
   end
   self.whole = true
-  return attempt_forwards(self, from, WHOLE)
+  return attempt_forwards(self, from, page.WHOLE)
 end
 
 --- One attempt at reading the last `limit` entries, newest first; in one page if
@@ -251,15 +147,15 @@ end
 local function attempt_backwards(self, limit, size, before)
   local entries, is_first, overlap = {}, true, self.alone and 0 or 1
   local left = limit
-  local asked, err = send_for(self, false, "XREVRANGE", "+", "-",
+  local asked, err = page.send_for(self, false, "XREVRANGE", "+", "-",
     math.min(size, left))
   while asked do
-    local count, first, last = next_page(self, asked)
+    local count, first, last = page.take(self, asked)
     if not count then return nil, first end
     local ok
     local skip = is_first and 0 or overlap
     if skip > 0 then
-      ok, err = joins(self, entries[#entries])
+      ok, err = page.joins(self, entries[#entries])
       if not ok then return nil, err end
     end
     left = left - (count - skip)
@@ -267,17 +163,17 @@ local function attempt_backwards(self, limit, size, before)
     local at_end = count < asked or left == 0 or not start
     local function go_on()
       if at_end then return not before or send_for_state(self) end
-      return send_for(self, false, "XREVRANGE", start, "-",
+      return page.send_for(self, false, "XREVRANGE", start, "-",
         math.min(size, left) + overlap)
     end
-    asked, err = append_and(self, entries, skip, go_on)
+    asked, err = page.append_and(self, entries, skip, go_on)
     if not asked then return nil, err end
     is_first = false
     if at_end and before then
       local after
       after, err = state_after(self)
       if not after then return nil, err end
-      ok = left == 0 and is_untouched(before, after, entries[limit].id, true)
+      ok = left == 0 and moment.is_untouched(before, after, entries[limit].id, true)
       return ok and entries
     elseif at_end then
       return entries
@@ -288,7 +184,7 @@ end
 
 --- One attempt at reading the last `limit` entries, in several pages.
 local function attempt_last(self, limit)
-  local before, err = unless_refused(self:get_state())
+  local before, err = page.unless_refused(self:get_state())
   if not before then return nil, err end
   local entries
   if before.length > limit then
@@ -320,7 +216,7 @@ function M.last(self, limit)
   local ok
   ok, err = begin(self)
   if not ok then return nil, err end
-  entries, err = attempt_backwards(self, limit, WHOLE)
+  entries, err = attempt_backwards(self, limit, page.WHOLE)
   return entries and core.reverse(entries), err
 end
 

@@ -14,8 +14,9 @@ local ending = require "eventlog.session.ending"
 local handshake = require "eventlog.session.handshake"
 local sending = require "eventlog.session.sending"
 local system = require "eventlog.base.system"
+local takers = require "eventlog.session.takers"
 
-local TIMEOUT = handshake.TIMEOUT
+local TIMEOUT, settle = handshake.TIMEOUT, takers.settle
 
 local Connection = {}
 Connection.__index = Connection
@@ -36,9 +37,8 @@ function M.new(transport, settings)
     request = nil, -- what is not sent yet
     broken = nil, -- why sending failed: kind, why
     owed = 0, -- replies
-    -- To whom: the oldest one first. Empty, if all are owed to whoever calls reply().
-    takers = {}, -- false: to whoever calls reply()
-    counts = {}, -- how many to each of them
+    takers = {}, -- to whom, and how many to each: takers.lua
+    counts = {},
     first = 1, -- of takers
     last = 0,
     unasked = nil, -- to whom goes what nobody asked for; nil: that ends it
@@ -121,17 +121,6 @@ function Connection:allow(read_timeout)
   self.io_deadline = system.now() + read_timeout
 end
 
---- Notes whose replies come behind those that are owed.
-local function enqueue(self, taker, replies, owed)
-  local last = self.last
-  if last == 0 and owed > 0 then -- to nobody in particular
-    last = 1
-    self.takers[1], self.counts[1] = false, owed
-  end
-  last = last + 1
-  self.takers[last], self.counts[last], self.last = taker, replies, last
-end
-
 --- Begins to send a request. Returns true: what is left of it is sent by reply(),
 --- which also says if sending failed, once it has read what the server said before.
 --- Or nil, err. The request is the connection's until the replies have come.
@@ -143,7 +132,7 @@ end
 function Connection:send(request, replies, read_timeout, taker)
   if self.state == "closed" then return fail(self) end
   local owed = self.owed
-  if taker or self.last > 0 then enqueue(self, taker or false, replies, owed) end
+  if taker or self.last > 0 then takers.enqueue(self, taker or false, replies, owed) end
   self.owed = owed + replies
   self.read_timeout = read_timeout or self.settings.timeout
   self.asked_at = system.now()
@@ -164,26 +153,7 @@ function Connection:is_sending()
   return self.request ~= nil
 end
 
---- So many replies to the oldest taker have come, no more than are owed to it. Returns
---- the taker. For who takes them from the decoder, behind the one that is at hand.
----@param replies integer
-function Connection:settle(replies)
-  self.owed = self.owed - replies
-  if self.last == 0 then return false end
-  local first = self.first
-  local taker, left = self.takers[first], self.counts[first] - replies
-  self.counts[first] = left
-  if left > 0 then return taker end
-  self.takers[first], self.counts[first] = nil, nil
-  if first == self.last then
-    self.first, self.last = 1, 0
-  else
-    self.first = first + 1
-  end
-  return taker
-end
-
-local settle = Connection.settle
+Connection.settle = settle
 
 --- A reply has come. Returns its type, and whose it is; or nil, err.
 ---@param kind string
