@@ -94,6 +94,7 @@ describe("add", function()
     { { { "a", {} } }, '"a"', "table" }, { { { "a", nothing } }, '"a"', "function" },
     { { { "a", 1, 2 } }, "#1", "pair" },
     { { { "a", 1 }, nil, { "b", 2 } }, "holes" }, { { { "a", 1 }, b = 2 }, "keys" },
+    { { { "a", 1 }, b = {} }, "keys" }, { { "text", a = nothing, b = 1 }, "keys" },
   }
 
   it("refuses a bad entry, naming it and the field, and stores nothing", function()

@@ -304,6 +304,32 @@ describe("a request", function()
     end
   end)
 
+  it("holds each entry as it would be held alone, whatever stands before it", function()
+    local seed = 1
+    local function random(n)
+      seed = seed * 16807 % 2147483647
+      return seed % n + 1
+    end
+    local names = { "a", "b", "aa", "", "event", "player", "room", "value", ("n"):rep(50) }
+    for i = 1, 20 do names[#names + 1] = "name" .. i end
+    local entries = {}
+    for i = 1, 300 do
+      local entry, kind = {}, random(10)
+      if kind == 1 then
+        for j = 1, random(20) do entry[j] = { names[random(#names)], i * j } end
+      else -- of a few shapes, made in any order, with what was taken out again
+        local first, count = random(3), random(kind == 2 and 26 or 4)
+        for _ = 1, random(5) do entry[names[random(#names)]] = 0 end
+        for name in pairs(entry) do entry[name] = nil end
+        for j = count, 1, -1 do entry[names[(first * j) % #names + 1]] = i * j end
+      end
+      entries[i] = entry
+    end
+    local alone = {}
+    for i, entry in ipairs(entries) do alone[i] = encode { entry } end
+    assert.equal(table.concat(alone), (encode(entries)))
+  end)
+
   it("takes nothing of a list with a bad entry, and what was there stays", function()
     local request = core.request()
     request:command("MULTI")

@@ -3,6 +3,7 @@
 #include "lua_request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Where an entry is bad: which one, and its field's name on the stack, or its
  * number in a list of pairs. Pushes nil, message. */
@@ -68,26 +69,46 @@ static int read_value(lua_State *L, evl_field *field) {
   }
 }
 
-/* Both readers leave the entry at hand at the top of the stack and set *count,
- * or push nil and a message and return 2. The map's fields come out sorted. */
-static int read_map(lua_State *L, lua_request *self, int entry, size_t *count) {
-  *count = 0;
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    evl_field *field = add_field(L, self, *count);
+/* How the fields of a map were sorted. Those of one call's entries have the
+ * same names in the same order, as a rule, and need not be compared again. A
+ * name is known by its address: it is a string of the caller's entries, which
+ * stay as they are during the call. */
+enum { RANKED = 16 };
 
-    if (lua_type(L, -2) != LUA_TSTRING)
-      return bad_entry(L, entry,
-                       "has a field whose name is not a string; where order "
-                       "matters, give a list of pairs {name, value}");
-    field->name = lua_tolstring(L, -2, &field->name_len);
-    if (!read_value(L, field))
-      return bad_value(L, entry, field, lua_type(L, -1));
-    ++*count;
+typedef struct ranking {
+  size_t count;                /* 0: none is known */
+  const char *names[RANKED];   /* in Lua's order */
+  unsigned char ranks[RANKED]; /* where each of these is among the sorted */
+} ranking;
+
+/* Sorts the fields of an entry: as those of the entry before, if they are
+ * alike; else notes how, if they are few and known is not NULL. */
+static void sort_fields(evl_field *fields, size_t count, int alike,
+                        ranking *known) {
+  evl_field sorted[RANKED];
+  size_t i, j;
+
+  if (alike && count == known->count) {
+    for (i = 0; i < count; i++)
+      sorted[known->ranks[i]] = fields[i];
+    memcpy(fields, sorted, count * sizeof *fields);
+    return;
   }
-  evl_fields_sort(self->fields, *count);
-  return 0;
+  if (known == NULL) {
+    evl_fields_sort(fields, count);
+    return;
+  }
+  known->count = count <= RANKED ? count : 0;
+  for (i = 0; i < known->count; i++)
+    known->names[i] = fields[i].name;
+  evl_fields_sort(fields, count);
+  for (i = 0; i < known->count; i++)
+    for (j = 0; j < count; j++)
+      if (known->names[i] == fields[j].name) known->ranks[i] = (unsigned char)j;
 }
 
+/* Both readers leave the entry at hand at the top of the stack and set *count,
+ * or push nil and a message and return 2. The map's fields come out sorted. */
 static int read_pairs(lua_State *L, lua_request *self, int entry,
                       size_t *count) {
   size_t len = lua_rawlen(L, -1), keys = 0;
@@ -118,6 +139,45 @@ static int read_pairs(lua_State *L, lua_request *self, int entry,
       return bad_pair(L, entry, pair, "more than a pair {name, value}");
     lua_pop(L, 3);
   }
+  return 0;
+}
+
+/* Whether the table at that index is a list. */
+static int is_list(lua_State *L, int index) {
+  int found;
+
+  lua_rawgeti(L, index, 1);
+  found = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return found;
+}
+
+static int read_map(lua_State *L, lua_request *self, ranking *known, int entry,
+                    size_t *count) {
+  int alike = known != NULL;
+  size_t n = 0;
+
+  *count = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), n++) {
+    evl_field *field = add_field(L, self, n);
+
+    if (lua_type(L, -2) != LUA_TSTRING || !read_value(L, field)) {
+      if (is_list(L, -3)) {
+        lua_pop(L, 2);
+        return read_pairs(L, self, entry, count);
+      }
+      if (lua_type(L, -2) != LUA_TSTRING)
+        return bad_entry(L, entry,
+                         "has a field whose name is not a string; where order "
+                         "matters, give a list of pairs {name, value}");
+      field->name = lua_tolstring(L, -2, &field->name_len);
+      return bad_value(L, entry, field, lua_type(L, -1));
+    }
+    field->name = lua_tolstring(L, -2, &field->name_len);
+    alike = alike && n < known->count && field->name == known->names[n];
+  }
+  *count = n;
+  sort_fields(self->fields, n, alike, known);
   return 0;
 }
 
@@ -159,10 +219,10 @@ static int is_too_large(const evl_field *fields, size_t count) {
 }
 
 /* Appends the entry at the top of the stack; 0, or 2 with nil, message. */
-static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
-                        int entry, size_t *fields) {
+static int append_entry(lua_State *L, lua_request *self, ranking *known,
+                        const entry_head *head, int entry, size_t *fields) {
   size_t count = 0;
-  int is_list, bad;
+  int bad;
 
   if (!lua_istable(L, -1)) {
     lua_pushnil(L);
@@ -170,11 +230,7 @@ static int append_entry(lua_State *L, lua_request *self, const entry_head *head,
                     luaL_typename(L, -2));
     return 2;
   }
-  lua_rawgeti(L, -1, 1);
-  is_list = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  bad = is_list ? read_pairs(L, self, entry, &count)
-                : read_map(L, self, entry, &count);
+  bad = read_map(L, self, known, entry, &count);
   if (bad) return bad;
   if (count == 0) return bad_entry(L, entry, "has no fields");
   if (is_too_large(self->fields, count))
@@ -198,7 +254,9 @@ static int append_entries(lua_State *L, lua_request *self,
                           size_t *widest, size_t *all) {
   size_t mark = evl_request_mark(self->request);
   int i, bad = 0, top = lua_gettop(L);
+  ranking names, *known = last > first ? &names : NULL;
 
+  names.count = 0;
   *widest = *all = 0;
   luaL_checkstack(L, 16, NULL);
   for (i = first; i <= last && !bad; i++) {
@@ -206,7 +264,7 @@ static int append_entries(lua_State *L, lua_request *self,
 
     lua_settop(L, top);
     lua_rawgeti(L, list, i);
-    bad = append_entry(L, self, head, i, &fields);
+    bad = append_entry(L, self, known, head, i, &fields);
     *all += fields;
     if (fields > *widest) *widest = fields;
   }

@@ -34,8 +34,23 @@ INLINE int next_item(evl_cursor *c, evl_item *item) {
   return p != NULL ? EVL_OK : status;
 }
 
+/* The next item if it is a short string, as most are; else 0. */
+INLINE int next_short_string(evl_cursor *c, evl_item *item) {
+  const evl_decoder *d = c->decoder;
+  const char *bytes = d->in.bytes, *p;
+
+  if (!d->whole || c->next >= d->at) return 0;
+  p = read_short_string(bytes + c->next, bytes + d->at, &item->string,
+                        &item->len);
+  if (p == NULL) return 0;
+  item->type = EVL_ITEM_STRING;
+  item->integer = 0;
+  c->next = (size_t)(p - bytes);
+  return 1;
+}
+
 int evl_cursor_next(evl_cursor *c, evl_item *item) {
-  return next_item(c, item);
+  return next_short_string(c, item) ? EVL_OK : next_item(c, item);
 }
 
 /* The next item, which must be a string or an array: what it is, its first byte
@@ -52,17 +67,7 @@ static int expect(evl_cursor *c, evl_item_type type, evl_item *item) {
 
 /* The next item, which must be a string. */
 INLINE int expect_string(evl_cursor *c, evl_item *item) {
-  const evl_decoder *d = c->decoder;
-  const char *bytes = d->in.bytes, *p;
-
-  if (!d->whole || c->next >= d->at) return EVL_EPROTOCOL;
-  p = read_short_string(bytes + c->next, bytes + d->at, &item->string,
-                        &item->len);
-  if (p == NULL) return expect(c, EVL_ITEM_STRING, item);
-  item->type = EVL_ITEM_STRING;
-  item->integer = 0;
-  c->next = (size_t)(p - bytes);
-  return EVL_OK;
+  return next_short_string(c, item) ? EVL_OK : expect(c, EVL_ITEM_STRING, item);
 }
 
 /* The next item, which must be an array of so many. */

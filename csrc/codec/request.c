@@ -74,12 +74,20 @@ static inline char *put_header(char *p, char mark, size_t n) {
   return p;
 }
 
-static char *put_bytes(char *p, const char *bytes, size_t len) {
-  if (len > 0) memcpy(p, bytes, len);
+/* memcpy(), without a call for the lengths that names and values have. */
+static inline char *put_bytes(char *p, const char *bytes, size_t len) {
+  if (len >= 8 && len <= 16) {
+    memcpy(p, bytes, 8);
+    memcpy(p + len - 8, bytes + len - 8, 8);
+  } else if (len >= 4 && len < 8) {
+    memcpy(p, bytes, 4);
+    memcpy(p + len - 4, bytes + len - 4, 4);
+  } else if (len > 0)
+    memcpy(p, bytes, len);
   return p + len;
 }
 
-static char *put_string(char *p, const char *s, size_t len) {
+static inline char *put_string(char *p, const char *s, size_t len) {
   p = put_header(p, '$', len);
   p = put_bytes(p, s, len);
   *p++ = '\r';
