@@ -3,31 +3,26 @@
 --- clock or client: a pump (pump.lua) sends what it asks for, and brings the replies. One
 --- pump may serve many tailers.
 ---
---- Its states, and what leads from one to the next; those on the left are of
---- locate.lua, those on the right of tail.lua:
+--- Its states: three that locate where to begin (locate.lua), two that read (tail.lua):
 ---
----   start.limit                                 (*) the log was made anew
----      |                                         |
----      v    all fit into one batch               v
----    last ----------------------------------->  page <--------+
----      |                                         |  |         | nothing new, or a
----      | more than a batch                       |  v         | batch; or the page
----      v                                         | probe -----+ is to be read again
----    back ------------------------------------>  |  |
----      ^ | page by page                          |  +---> (*)
----      +-+                                       |  |
----                                                |  +---> last, place: the place to
----    place ------------------------------------>-+  |     begin at was in another log
----      ^                                            |
----      |                                            +---> last: a log with max_length,
----   no limit                                              made anew, has entries
+---   with a limit --> last ---- all fit into one batch ---+
+---                     | more than that                   |
+---                     v                                  v
+---                    back (page by page) -----------> page <--> probe
+---                                                        ^        |
+---   without one --> place -------------------------------+        |
+---                                                                 v
+---     the place to begin at was found in another log: last, or place
+---     the log was made anew: page, from its beginning; with max_length, once it has
+---     entries: last
 ---
---- restart() leads back to where the last batch ended, that was delivered, in state
---- page; or, if none was, to the first state.
+--- probe leads back to page with a batch, with nothing new, or to read a page again.
+--- restart() leads to page, behind the last batch that was delivered; or, if none was, to
+--- the first state.
 ---
 --- Each question that a tailer asks is a table. Questions are answered in the order in
---- which they are asked. What makes one useless (an entry came while two waits for it
---- were asked for) voids it: its replies are passed over.
+--- which they are asked. A question that became useless is void, and its replies are
+--- passed over: two waits for an entry were asked for, say, and the first one brought it.
 
 local Error = require "eventlog.base.error"
 local Locate = require "eventlog.follow.locate"
@@ -37,14 +32,9 @@ local Tail = require "eventlog.follow.tail"
 local breaks = require "eventlog.follow.breaks"
 local knowledge = require "eventlog.follow.known"
 
----@class eventlog.TailedLog what the parts of a tailer know of its log
----@field name string
----@field max_length integer?
----@field fields "map"|"pairs"
----@field on_gap "report"|"error"
----@field abilities eventlog.Abilities of the servers that have it
----@field probe table
----@field size table how many entries to ask for at a time
+---@class eventlog.TailedLog what the parts of a tailer know of its log: name; its
+---  settings max_length, fields, on_gap; abilities of the servers that have it; probe
+---  (probe.lua); size (page_limit.lua), how many entries to ask for at a time
 
 ---@class eventlog.Question
 ---@field replies integer how many of its replies are to come
@@ -99,8 +89,7 @@ end
 
 --- Whether the reader has been handed all that there was.
 function Tailer:is_caught_up()
-  local delivered = self.delivered
-  return delivered ~= nil and delivered.caught_up
+  return self.delivered ~= nil and self.delivered.caught_up
 end
 
 --- Whether the page of a wait has come, and the probe that was asked for behind it not.
@@ -132,12 +121,9 @@ end
 ---  none; nil: it answers at once
 ---@return eventlog.Question
 function Tailer:ask(request, wait)
-  local part, question = self.part
-  if part.page and part.page.alone then
-    question = part:ask_behind(request)
-  else
-    question = part:ask(request, wait, self:is_asking())
-  end
+  local part = self.part
+  local question = part.page and part.page.alone and part:ask_behind(request) or
+    part:ask(request, wait, self:is_asking())
   question.epoch = self.epoch
   self.newest = question
   return question
@@ -150,8 +136,8 @@ local function void_others(self, question)
   if question then question.epoch = self.epoch end
 end
 
---- Reads on from where a log begins that is another one than before; with max_length,
---- as tail() would: once it has entries, the last of them are found.
+--- Reads a log that is another one than before from its beginning; with max_length, as
+--- tail() would: once it has entries, the last of them are found.
 local function begin_anew(self, state, reset)
   void_others(self)
   self.start = { limit = self.log.max_length }
