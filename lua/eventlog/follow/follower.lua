@@ -64,9 +64,9 @@ local function enter(self)
   self.caller = me
 end
 
---- The next batch. Returns nil, err with kind "timeout" where there is none in
---- time: the next call goes on, with nothing lost or repeated. An error that
---- ends the follower is returned again by every later call.
+--- The next batch. Returns nil, err with kind "timeout" if there is none in time: the
+--- next call goes on, with nothing lost or repeated. An error that ends the follower is
+--- returned again by every later call.
 ---@param timeout number? seconds; nil: as long as it takes; 0: never waits
 ---@return eventlog.Batch|nil batch
 ---@return eventlog.Error? err
@@ -117,8 +117,8 @@ function Follower:__call()
   error(err, 0)
 end
 
---- Ends it and closes its connection. Idempotent. From another coroutine it
---- wakes the one that waits in next(), which returns nil, err (kind "closed").
+--- Ends it and closes its connection. Idempotent. From another coroutine it wakes the
+--- one that waits in next(), which returns nil, err (kind "closed").
 function Follower:close()
   check_self(self, "close")
   if not self.ended then

@@ -102,7 +102,7 @@ function Link:send(question)
     ok, err = connection:send(self.request, question.replies,
       allowed(self, block or 0), question)
   end
-  if block then -- behind another wait it begins when that one ends
+  if block and ok then -- behind another wait it begins when that one ends
     question.till = block + (newest and newest.till or connection.asked_at)
   end
   return ok, err

@@ -101,8 +101,8 @@ end
 --- Whether another wait may be asked for behind the one that was asked for last.
 function Tailer:can_wait_more()
   local newest = self.newest
-  return newest.block ~= nil and not newest.alone and not newest.single and
-    not self.part.page and self:is_asking()
+  return self:is_asking() and newest.block ~= nil and not newest.alone and
+    not newest.single and not self.part.page
 end
 
 --- How many entries it asks for at a time.
