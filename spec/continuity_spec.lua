@@ -95,7 +95,7 @@ function steps.wait(self)
 end
 
 function steps.idle(self)
-  for _ = 1, 2 do -- after the first wait in vain it looks closely
+  for _ = 1, 2 do -- after the first wait in vain its probe is a full one
     self.batch = self.follower:next(0.02)
     if self.batch then return end
     for id in server:call("CLIENT", "LIST"):gmatch("id=(%d+)[^\n]*cmd=xread") do
@@ -927,10 +927,10 @@ describe("over an upgrade from before Redis 7,", function()
   }, false)
 end)
 
--- What no step can bring about: the log changes between a page and the look behind it;
+-- What no step can bring about: the log changes between a page and the probe behind it;
 -- and facts that only one rule tells apart. Each is judged by itself: a state is what
 -- the server answers: last id, first, newest, length, added, deleted, gone.
-describe("the judge of a page and the look behind it", function()
+describe("the judge of a page and the probe behind it", function()
   local function verdict_of(case)
     local known = case.known
     known.seen = log_state.parse(case.seen)

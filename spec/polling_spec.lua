@@ -114,7 +114,7 @@ describe("next(0)", function()
 end)
 
 describe("a server that holds back what is pipelined behind a wait", function()
-  -- What it answers to the look behind a page.
+  -- What it answers to the probe behind a page.
   local STATE = array(bulk "5-1", bulk "5-1", bulk "5-1", bulk "1", bulk "1", bulk "0-0",
     bulk "0")
   local EMPTY = "*-1\r\n"
@@ -132,7 +132,7 @@ describe("a server that holds back what is pipelined behind a wait", function()
     return client, streams, told
   end
 
-  it("is sent something else when the look is missed, and then looks separately",
+  it("is sent something else when the probe is missed, and is then probed separately",
     function()
       -- Each with how many requests it needs to have been sent.
       local client, streams, told = meet {

@@ -178,10 +178,10 @@ describe("regression", function()
       assert.equal("51", assert(follower:next(20))[1].fields.i)
     end)
 
-  it("11: an entry that comes between a page and the look behind it is no gap", function()
+  it("11: an entry that comes between a page and the probe behind it is no gap", function()
     start()
     local log = eventlog.new(server.url, "log")
-    local value = ("v"):rep(2000) -- too long for a glance
+    local value = ("v"):rep(2000) -- too long for a quick probe
     local function add(i) server:call("XADD", "log", "*", "i", i, "v", value) end
     add(1)
     add(2)
@@ -190,7 +190,7 @@ describe("regression", function()
     follower:next(0) -- it waits
     local continuity = require "eventlog.follow.continuity"
     local log_state = require "eventlog.command.log_state"
-    -- What the look says once 3 is trimmed away and 4 has come.
+    -- What the probe says once 3 is trimmed away and 4 has come.
     local known = follower.tailer.part.known
     local verdict = continuity.judge(known, "2-0", { { id = "3-0" } }, false,
       log_state.parse { "4-0", "4-0", "4-0", "1", "4", "0-0", "1" })

@@ -335,7 +335,7 @@ describe("a stream", function()
       "+OK\r\n", "+OK\r\n", -- AUTH, SELECT
       -- Where the log stands.
       resp { "6-0", "5-0", "6-0", "2", "2", "0-0", "0" },
-      -- Each page, and the look at the log behind it.
+      -- Each page, and the probe behind it.
       resp { { "played", { entry, { "6-0", { "i", "2" } } } } },
       resp { "6-0", "5-0", "6-0", "2", "2", "0-0", "0" },
       resp { { "played", { { "7-0", { "i", "3", "i", "4" } } } } },

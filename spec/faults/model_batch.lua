@@ -131,7 +131,7 @@ end
 
 --- Whether a gap is what is missing. The server may be unable to tell a gap from
 --- none where `unsure` is set, where entries behind gap.after were deleted unread
---- (handed out and deleted, if more came before the look behind the page), or where
+--- (handed out and deleted, if more came before the probe behind the page), or where
 --- the whole batch was trimmed away before that look: then it lies somewhere among all
 --- that was.
 ---@param epoch spec.Epoch
