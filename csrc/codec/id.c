@@ -36,7 +36,7 @@ static inline int parse_eight(const char *p, uint64_t *value) {
 #endif
 
 /* Reads digits at *s, up to end; moves *s behind them. */
-static int parse_u64(const char **s, const char *end, uint64_t *value) {
+static inline int parse_u64(const char **s, const char *end, uint64_t *value) {
   const char *p = *s, *safe = end - p > SAFE_DIGITS ? p + SAFE_DIGITS : end;
   uint64_t v = 0, digit;
 
