@@ -14,6 +14,17 @@ describe("reverse", function()
   end)
 end)
 
+describe("list_length", function()
+  it("is the number of items, and nil if there are holes or other keys", function()
+    for _, case in ipairs { { {}, 0 }, { { 1 }, 1 }, { { 1, false, 3 }, 3 },
+      { { [3] = 3, [2] = 2, [1] = 1 }, 3 }, { { 1, 2, x = 3 } }, { { [2] = 1 } },
+      { { x = 1 } }, { { [0] = 0, 1 } }, { { 1, 2, [1.5] = 3 } }, { { 1, nil, 3 } } } do
+      assert.equal(case[2], (core.list_length(case[1])))
+    end
+    assert.is_false(pcall(core.list_length, "abc"))
+  end)
+end)
+
 describe("a method of an object", function()
   it("refuses what is not of its class, and says what is expected", function()
     local objects = { decoder = core.decoder(), request = core.request(),

@@ -223,6 +223,11 @@ describe("a method's argument that is wrong", function()
     for _, case in ipairs(calls) do
       assert.equal(case[1], message_of(log[case[2]], log, unpack(case, 3, case.n and 3 or #case)))
     end
+    if #setmetatable({}, { __len = function() return 2 end }) == 2 then -- not on 5.1
+      local proxy = setmetatable({}, { __len = function() return 2 end,
+        __index = function() return { a = 1 } end })
+      assert.truthy(message_of(log.add_many, log, proxy):find("without holes", 1, true))
+    end
     for value, shown in pairs { [-1] = "-1", [true] = "true", ["1"] = "\"1\"" } do
       assert.equal("timeout must be a number of seconds, 0 or more, not " .. shown,
         message_of(follower.next, follower, value))

@@ -36,7 +36,23 @@ static int core_reverse(lua_State *L) {
   return 1;
 }
 
+/* list_length(table) -> how many items it has; nil if it is no list, since it
+ * has holes or other keys */
+static int core_list_length(lua_State *L) {
+  size_t length, keys = 0;
+
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  length = lua_rawlen(L, 1);
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
+    keys++;
+  if (keys != length) return 0;
+  lua_pushinteger(L, (lua_Integer)length);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"list_length", core_list_length},
     {"quote", core_quote},
     {"reverse", core_reverse},
     {"thread", core_thread},

@@ -69,9 +69,8 @@ function Log:add_many(entries, ...)
     misuse.raise(2, "add_many takes one list of entries: write " ..
       "log:add_many({ entry, ... }) or log:add(entry, ...)")
   end
-  local n, keys = #entries, 0
-  for _ in pairs(entries) do keys = keys + 1 end
-  if keys ~= n then
+  local n = #entries
+  if core.list_length(entries) ~= n then
     misuse.raise(2, "entries must be a list of entries without holes or " ..
       "other keys; for a single entry use add")
   end

@@ -9,6 +9,7 @@
 --- that is behind it, and the connection is closed.
 
 local Error = require "eventlog.base.error"
+local core = require "eventlog.core"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
 local xadd = require "eventlog.command.xadd"
@@ -28,7 +29,7 @@ function M.new(name, settings, abilities)
     settings = settings,
     abilities = abilities,
     head = xadd.head(settings, "XADD", name), -- of each entry
-    guard = nil, -- what stands before the first entry, of the last call
+    calls = nil, -- of the scripts, by the last call
   }, Unit)
 end
 
@@ -38,23 +39,41 @@ local NEVER = "18446744073709551615-18446744073709551615"
 -- would cost more than a look at the log's last id.
 local MOST_BYTES = 16384
 
---- What stands before the first entry in guard's call.
-local function guard_call(self, n, group)
-  local call = self.guard
-  if not call or call.n ~= n or call.group ~= group then
-    local settings = self.settings
-    call = xadd.head(settings, "EVAL", scripts.guard_and_add.body, 1, self.name, group, n,
-      settings.max_length and 7 or 4)
-    call.n, call.group = n, group
-    self.guard = call
+--- A command, encoded once.
+local function encoded(...)
+  local bytes, argc = core.head(...)
+  return { bytes = bytes, argc = argc }
+end
+
+local MULTI, EXEC = encoded("MULTI"), encoded("EXEC")
+
+--- What stands around a unit's entries, encoded once for units of one size: guard's
+--- call up to the first entry, and settle's.
+local function script_calls(self, n, group)
+  local calls = self.calls
+  if not calls or calls.n ~= n or calls.group ~= group then
+    local settings, name = self.settings, self.name
+    calls = {
+      n = n,
+      group = group,
+      guard = xadd.head(settings, "EVAL", scripts.guard_and_add.body, 1, name, group, n,
+        settings.max_length and 7 or 4),
+    }
+    if settings.ttl_ms then
+      calls.settle = encoded("EVAL", scripts.settle_with_ttl.body, 1, name, group,
+        settings.ttl_ms, n)
+    else
+      calls.settle = encoded("EVAL", scripts.settle.body, 1, name, group)
+    end
+    self.calls = calls
   end
-  return call
+  return calls
 end
 
 --- Appends a unit's commands up to that of its first entry: true; false if that is
 --- too large for a script; or nil, message.
-local function encode_opening(self, request, entries, n, group, unit)
-  request:command("MULTI")
+local function encode_opening(self, request, entries, n, group, unit, guard)
+  request:encoded(MULTI.bytes, MULTI.argc)
   if unit.has_xread then
     request:command("XREAD", "BLOCK", 0, "STREAMS", self.name, NEVER)
   end
@@ -62,8 +81,8 @@ local function encode_opening(self, request, entries, n, group, unit)
     request:command("EVAL", scripts.guard.body, 1, self.name, group, n)
     return true
   end
-  local call, size = guard_call(self, n, group), request:size()
-  local widest, message = request:entries(call.bytes, call.argc, entries, 1)
+  local size = request:size()
+  local widest, message = request:entries(guard.bytes, guard.argc, entries, 1)
   if not widest then return nil, message end
   return widest <= scripts.MAX_FIELDS and request:size() - size <= MOST_BYTES
 end
@@ -107,7 +126,9 @@ end
 --- The plan of the replies is a table: has_xread, has_guard, first.
 function Unit:encode(request, _, entries, n, group)
   local unit = { has_xread = not self.abilities.has_multi, has_guard = false, first = 2 }
-  local ok, message = encode_opening(self, request, entries, n, group, unit)
+  local calls = script_calls(self, n, group)
+  local guard, settle = calls.guard, calls.settle
+  local ok, message = encode_opening(self, request, entries, n, group, unit, guard)
   if ok == nil then return nil, message end
   if not ok then
     request:clear()
@@ -117,13 +138,8 @@ function Unit:encode(request, _, entries, n, group)
   local head, second = self.head, unit.has_guard and 1 or 2
   ok, message = request:entries(head.bytes, head.argc, entries, n, second)
   if not ok then return nil, message end
-  if self.settings.ttl_ms then
-    request:command("EVAL", scripts.settle_with_ttl.body, 1, self.name, group,
-      self.settings.ttl_ms, n)
-  else
-    request:command("EVAL", scripts.settle.body, 1, self.name, group)
-  end
-  request:command("EXEC")
+  request:encoded(settle.bytes, settle.argc)
+  request:encoded(EXEC.bytes, EXEC.argc)
   unit.first = 2 + (unit.has_xread and 1 or 0) + (unit.has_guard and 1 or 0)
   return unit.first + n + 1, unit
 end
