@@ -762,5 +762,52 @@ describe("a client", function()
       client:close()
       connections(server, "family", 0)
     end)
+
+    it("takes no answer in a child that was forked while its parent waited for it", function()
+      for _, idempotent in ipairs { false, true } do
+        server:call("DEL", "log")
+        local forks, pid, status = false, nil, ffi.new("int[1]")
+        local client = eventlog.connect {
+          url = server.url,
+          driver = function(fd, mode, seconds)
+            if forks and mode == "r" then
+              forks, pid = false, ffi.C.fork()
+              -- The child comes first.
+              if pid > 0 then ffi.C.waitpid(pid, status, 0) end
+            end
+            core.wait(fd, mode, seconds)
+          end,
+        }
+        local log = eventlog.new(client, "log", { idempotent = idempotent })
+        local function add(n)
+          return log:add({ n = n }, { n = n })
+        end
+        assert(add(1))
+        server:call("CLIENT", "PAUSE", 100) -- so that there is a wait
+        forks = true
+        local ids, err = add(2)
+        if pid == 0 then
+          local ok, why = pcall(function()
+            if idempotent then -- it asks, with the same token, by itself
+              assert.equal(2, #assert(ids, err))
+            else
+              assert.is_nil(ids)
+              assert.same({ "connection", "unknown" }, { err.kind, err.outcome })
+            end
+            assert(add(3))
+          end)
+          if not ok then io.stderr:write(tostring(why), "\n") end
+          ffi.C._exit(ok and 0 or 1)
+        end
+        assert.equal(0, status[0])
+        assert.equal(2, #assert(ids, err))
+        local entries = assert(log:tail())
+        assert.equal(6, #entries)
+        for i, id in ipairs(ids) do assert.equal(id, entries[2 + i].id) end
+        assert(add(4))
+        assert.equal(8, log:length())
+        client:close()
+      end
+    end)
   end
 end)

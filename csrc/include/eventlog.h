@@ -394,7 +394,9 @@ int evl_random(void *bytes, size_t len, char *why);
 /* A connection to Redis. Only evl_socket_await, evl_socket_wait and
  * evl_host_resolve wait. The descriptor is the socket's alone, and is closed on
  * exec. It is non-blocking until the first evl_socket_await, which clears
- * O_NONBLOCK, and sets SO_RCVTIMEO and SO_RCVLOWAT, as it likes. */
+ * O_NONBLOCK, and sets SO_RCVTIMEO and SO_RCVLOWAT, as it likes. In a child
+ * that was forked, _send, _receive and _await of its parent's sockets are
+ * EVL_EIO. */
 typedef struct evl_socket evl_socket;
 
 /* The addresses of a host, as text ("127.0.0.1", "::1"), in the order in which
@@ -444,7 +446,7 @@ char evl_socket_wants(const evl_socket *s);
  * unchanged. EVL_EIO: evl_socket_error says why; what came before can still be
  * received. EVL_ENOMEM. */
 int evl_socket_send(evl_socket *s, evl_request *r);
-/* Returns why a call said EVL_EIO last, in the system's words, such as
+/* Returns why a call said EVL_EIO last, as a rule in the system's words, as
  * "Connection reset by peer"; "" if none did. Lives until the next call on s.
  */
 const char *evl_socket_error(const evl_socket *s);

@@ -32,12 +32,21 @@ int evl_socket_read_within(evl_socket *s, char *bytes, size_t len, size_t *n,
 
 /* --- moving bytes -------------------------------------------------------- */
 
+/* A child that was forked while its parent waited must neither take what is its
+ * parent's nor send between its parent's bytes. */
+static int is_anothers(evl_socket *s) {
+  if (evl_socket_is_own(s)) return 0;
+  (void)evl_socket_failed(s, "the process that opened it has forked this one");
+  return 1;
+}
+
 int evl_socket_send(evl_socket *s, evl_request *r) {
   size_t len, n = 0;
   const char *bytes = evl_request_bytes(r, &len);
   int status;
 
   if (len == 0) return EVL_OK;
+  if (is_anothers(s)) return EVL_EIO;
   status = s->ops->write(s, bytes, len, &n);
   if (status != EVL_OK) return status;
   evl_request_sent(r, n);
@@ -54,6 +63,7 @@ static int receive(evl_socket *s, evl_decoder *d, size_t least, double seconds,
   int status;
 
   if (room == NULL) return evl_decoder_feed(d, "", 0); /* says why */
+  if (is_anothers(s)) return EVL_EIO;
   status = seconds > 0 ? s->ops->read_within(s, room, len, &n, least, seconds)
                        : s->ops->read(s, room, len, &n);
   if (status != EVL_OK) return status;

@@ -922,23 +922,37 @@ static void awaits_signals(peer *p) {
 }
 OVER_BOTH(awaits_signals)
 
-/* A child must not use what its parent has opened. */
+/* A child must not use what its parent has opened, nor take what comes. */
 static void is_not_a_childs(peer *p) {
   evl_socket *s = connect_to(p);
+  evl_decoder *d = evl_decoder_new();
+  evl_request *r = evl_request_new();
+  evl_spin off = spinning(0);
   int status;
   pid_t child;
 
   assert_true(evl_socket_idle(s));
   assert_int_equal(evl_process_id(), getpid());
+  say(p, LIT("+OK\r\n"));
+  wait_for_bytes(s);
+  evl_request_begin(r, 1);
+  evl_request_string(r, LIT("PING"));
   child = fork();
   if (child == 0) {
     int idle = evl_socket_idle(s), known = evl_process_id() == getpid();
+    int moves = evl_socket_send(s, r) != EVL_EIO ||
+                evl_socket_receive(s, d) != EVL_EIO ||
+                evl_socket_await(s, d, &off, 0, evl_now() + 10) != EVL_EIO;
     evl_socket_free(s);
-    _exit(idle ? 1 : known ? 0 : 2);
+    _exit(idle ? 1 : !known ? 2 : moves ? 3 : 0);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_int_equal(status, 0);
+  assert_int_equal(evl_socket_receive(s, d), EVL_OK);
+  assert_int_equal(evl_decoder_next(d), EVL_OK);
   assert_true(evl_socket_idle(s));
+  evl_request_free(r);
+  evl_decoder_free(d);
   evl_socket_free(s);
 }
 OVER_BOTH(is_not_a_childs)
