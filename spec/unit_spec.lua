@@ -1,6 +1,7 @@
 --- Several entries in one add: what it costs, what became of it, and servers that
 --- lack what it needs.
 
+local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local helper = require "spec.support.helper"
 local peer = require "spec.support.peer"
@@ -228,7 +229,7 @@ describe("an add", function()
     local other = redis.start { config = "--rename-command MULTI hidden" }
     finally(function() other:stop() end)
     other:call("XADD", "log", "5-1", "n", 0)
-    local log = eventlog.new(other.url, "log")
+    local log = eventlog.new({ url = other.url, timeout = 1 }, "log")
     for _ = 1, 3 do
       local ids, err = log:add({ n = 1 }, { n = 2 })
       assert.is_nil(ids)
@@ -239,6 +240,36 @@ describe("an add", function()
     assert(helper.eventually(function()
       return other:call("INFO", "clients"):find("blocked_clients:0", 1, true)
     end))
+  end)
+
+  it("may be there if neither MULTI nor XREAD is known, and the answer comes in parts", function()
+    for _, pause in ipairs { 0, 0.5 } do
+      local client, streams = played.client({}, { "-NOPERM no multi\r\n" })
+      local log = eventlog.new(client, "log")
+      local heard = { "-NOPERM no multi\r\n", "-NOPERM no xread\r\n" .. bulk "5-1" ..
+        bulk "5-2" .. bulk "ok" .. "-ERR EXEC without MULTI\r\n" }
+      local open = client.driver.open
+      function client.driver.open(...)
+        local transport, err = open(...)
+        local stream = streams[#streams]
+        function stream:receive(seconds)
+          if self.at == 1 and pause > 0 then
+            local wait = math.min(seconds, pause)
+            core.wait(-1, "r", wait)
+            pause = pause - wait
+            return nil, "timeout"
+          end
+          self.at = self.at + 1
+          return heard[self.at]
+        end
+        return transport, err
+      end
+      local ids, err = log:add({ n = 1 }, { n = 2 })
+      assert.is_nil(ids)
+      assert.same({ "server", "NOPERM", "unknown" }, { err.kind, err.code, err.outcome })
+      assert.equal("NOPERM no multi", err.message)
+      client:close()
+    end
   end)
 
   it("goes beside a group of any name", function()

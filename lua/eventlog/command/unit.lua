@@ -147,9 +147,10 @@ end
 -- The bytes that each entry is answered with, at least.
 local LEAST = #"+QUEUED\r\n" + #"$15\r\n1700000000000-0\r\n"
 
--- Seconds after MULTI was refused within which a server that does not wait in XREAD
--- says so: both are answered at once.
-local REFUSED = 0.3
+-- After MULTI was refused, a server that does not wait in XREAD says so: within this
+-- part of the time for which it may be silent. As a rule both are answered at once, but
+-- if its answer is on its way still, then all that stands behind XREAD is done.
+local PATIENCE = 0.8
 
 --- What became of a unit that was not answered to its end. The error is the first
 --- that came: a server may say what is wrong, and hang up.
@@ -169,7 +170,10 @@ local function read(self, connection, replies, unit, n)
   local i = 0
   repeat
     i = i + 1
-    local deadline = i == 2 and has_xread and first_error and system.now() + REFUSED or nil
+    local deadline
+    if i == 2 and has_xread and first_error then
+      deadline = system.now() + PATIENCE * connection.settings.timeout
+    end
     kind, err = connection:reply(deadline, i == 1 and n * LEAST or nil)
     if not kind and deadline and err.kind == "timeout" then
       connection:close() -- with all that waits behind XREAD
