@@ -40,6 +40,14 @@ describe("the error of a script", function()
     end
   end)
 
+  it("is final if the server forgets even what it is sent whole", function()
+    for _, command in ipairs { "EVAL", "EVAL_RO" } do
+      local how, final = verdict.of_script(noscript, can, command)
+      assert.is_nil(how)
+      assert.equal(noscript, final)
+    end
+  end)
+
   it("is final if it is another one, or the script also writes", function()
     for _, case in ipairs {
       { wrong_type, "EVALSHA" }, { unknown, "EVALSHA" }, { noperm }, { wrong_type },

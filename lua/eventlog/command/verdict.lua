@@ -25,14 +25,18 @@ end
 ---@param err eventlog.Error that it was answered with
 ---@param abilities eventlog.Abilities
 ---@param command string? by which it was called, if it only reads: as
----  reading_script.command() returned it; nil: by EVALSHA or EVAL
+---  reading_script.command() returned it; nil: by EVALSHA or EVAL, and the caller sees
+---  to it that it is sent whole once
 ---@param refused eventlog.Error? the error for which this operation was sent the
 ---  other way already
 ---@return "whole"|"other_way"|nil how what reading_script.command() returns is
 ---  right now; nil: there is no such way
 ---@return eventlog.Error final the error to report, if there is none
 function M.of_script(err, abilities, command, refused)
-  if err.code == "NOSCRIPT" then return "whole", err end
+  if err.code == "NOSCRIPT" then
+    if command and not command:find("SHA", 1, true) then return nil, err end -- it was
+    return "whole", err
+  end
   local denied = err.code == "NOPERM"
   if not command or not (denied or refused and is_unknown(err)) then return nil, err end
   -- The other way: also back, if neither is granted.
