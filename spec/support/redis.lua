@@ -115,13 +115,14 @@ end
 
 --- Ends the process, and waits until it has gone, with all its threads: as long
 --- as one is left, connections stay open. If nobody reaps it, it stays a zombie (Z).
+--- If it has gone already, its pid may be anybody's: ours is the one that runs here.
 function Server:kill()
   if self.socket then self.socket:close() end
   self.socket = nil
-  M.sh("kill -CONT %d 2>/dev/null; kill -KILL %d 2>/dev/null; " ..
-    "for i in $(seq 500); do set -- /proc/%d/task/*; " ..
-    "[ $# -gt 1 ] || grep -q '^State:.[^XZ]' /proc/%d/status 2>/dev/null " ..
-    "|| break; sleep 0.01; done", self.pid, self.pid, self.pid, self.pid)
+  M.sh("p=/proc/%d; ! [ $p/cwd -ef %s ] || { kill -CONT %d; kill -KILL %d; " ..
+    "for i in $(seq 500); do set -- $p/task/*; " ..
+    "[ $# -gt 1 ] || grep -q '^State:.[^XZ]' $p/status || break; sleep 0.01; done; } " ..
+    "2>/dev/null", self.pid, self.dir, self.pid, self.pid)
 end
 
 --- Ends the process and removes its directory.
