@@ -711,6 +711,63 @@ describe("a follower", function()
       follower:close()
     end)
 
+    -- The last two steps are left out: whether next() has returned, nobody can tell.
+    for _, timeout in ipairs { 20, 0 } do
+      it("hands each entry out once, at whatever step an error leaves next(" ..
+        timeout .. ")", function()
+        local follower = eventlog.new(client, log.name):tail_and_follow()
+        local received, wrong, left_at = {}, {}, nil
+        local function leave()
+          local level = 2
+          while debug.getinfo(level, "f").func ~= follower.next do
+            level = level + 1
+            if not debug.getinfo(level, "f") then return end -- not in next()
+          end
+          debug.sethook()
+          local info = debug.getinfo(2, "Sl")
+          left_at = info.short_src:match("[^/]+$") .. ":" .. info.currentline
+          error("from a hook", 0)
+        end
+        local i, clean, last_id = 0, 0, nil
+        assert(follower:next(20))
+        local function take(batch)
+          for _, entry in ipairs(batch) do
+            received[#received + 1] = entry.fields.i
+            last_id = entry.id
+          end
+        end
+        while clean < 20 do -- then there are no more steps
+          i, left_at = i + 1, nil
+          server:call("XADD", log.name, "*", "i", i)
+          local ok, batch
+          for _ = 1, 1000 do
+            debug.sethook(leave, "", 2 * i)
+            ok, batch = pcall(follower.next, follower, timeout)
+            debug.sethook()
+            if not ok or batch then break end
+          end
+          clean = ok and clean + 1 or 0
+          if ok then
+            take(assert(batch))
+          else
+            assert.equal("from a hook", batch)
+            if last_id and follower.last_id ~= last_id then wrong[left_at] = true end
+            batch = follower:next(0.3)
+            if batch then take(batch) end
+            if received[#received] ~= tostring(i) then wrong[left_at] = true end
+            last_id = follower.last_id
+          end
+        end
+        for k = 2, #received do
+          assert.is_true(tonumber(received[k]) > tonumber(received[k - 1]))
+        end
+        local lines = {}
+        for line in pairs(wrong) do lines[#lines + 1] = line end
+        assert.is_true(#lines <= 2, table.concat(lines, " "))
+        follower:close()
+      end)
+    end
+
     it("may be handed on between two calls", function()
       local follower = log:tail_and_follow()
       local seen = {}

@@ -33,6 +33,8 @@ function M.new(log, start)
     pump = Pump.new(client, tail, log.name),
     ended = nil, -- the error that every later next() returns
     caller = nil, -- the thread that is in next(), unless an error broke it off
+    handed = nil, -- whether the batch was caught up that the last next() returned; it is
+    -- delivered when the next one is called, unless an error broke that last one off
     last_id = nil,
   }, Follower)
   client.followers[self] = true
@@ -59,7 +61,11 @@ local function enter(self)
         "another coroutine waits in this follower's next(): " ..
         "give each its own follower")
     end
+    self.handed = nil
     pump:restart() -- the last next() was broken off by an error
+  elseif self.handed ~= nil then
+    pump:deliver(self.handed)
+    self.handed = nil
   end
   self.caller = me
 end
@@ -80,17 +86,23 @@ function Follower:next(timeout)
   local batch, err = pump:next(timeout and system.now() + timeout)
   -- It may have been closed while it waited, or by on_event.
   if batch and not self.ended then
+    if polls then pump:leave() end
     local last = batch[#batch]
-    self.last_id = last and last.id or self.last_id or self.tailer:position()
-    pump:deliver(batch)
-  elseif self.ended or err.kind ~= "timeout" then
-    batch, err = nil, self.ended or err
+    local last_id = last and last.id or self.last_id or self.tailer:position()
+    self.handed = batch.caught_up or false
+    -- An error of a debug hook may come at any step, so nothing comes between these.
+    self.last_id = last_id
+    self.caller = nil
+    return batch
+  end
+  if self.ended or err.kind ~= "timeout" then
+    err = self.ended or err
     self.ended = err
     pump:close(err)
   end
   if polls then pump:leave() end
   self.caller = nil
-  return batch, err
+  return nil, err
 end
 
 --- next() for the generic `for`. PUC Lua 5.1 cannot yield inside it: there a wait

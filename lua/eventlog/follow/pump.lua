@@ -209,11 +209,11 @@ function Pump:next(deadline)
   end
 end
 
---- The batch is about to be handed to the caller.
----@param batch eventlog.Batch
-function Pump:deliver(batch)
+--- The caller has the last batch: from now on restart() leads behind it.
+---@param caught_up boolean whether the batch was
+function Pump:deliver(caught_up)
   self.retry:note_progress()
-  self.tailer:deliver(batch.caught_up)
+  self.tailer:deliver(caught_up)
 end
 
 --- The caller comes.
