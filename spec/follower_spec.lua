@@ -716,7 +716,7 @@ describe("a follower", function()
       it("hands each entry out once, at whatever step an error leaves next(" ..
         timeout .. ")", function()
         local follower = eventlog.new(client, log.name):tail_and_follow()
-        local received, wrong, left_at = {}, {}, nil
+        local received, wrong, left_at = {}, {}
         local function leave()
           local level = 2
           while debug.getinfo(level, "f").func ~= follower.next do

@@ -149,4 +149,25 @@ describe("a follower", function()
     assert.equal("6-0", assert(follower:next(20))[1].id)
     follower:close()
   end)
+
+  it("asks on if all that is due was void, and the last of it still being sent", function()
+    told = {}
+    local name = ("x"):rep(8e6) -- which is sent in many pieces
+    local follower = eventlog.new({ url = server.url, on_event = function(event)
+      told[#told + 1] = event.kind
+    end }, name):tail_and_follow()
+    assert(follower:next(20))
+    local link, polls = follower.pump.link, 0
+    repeat -- until one wait stands behind another
+      assert.is_nil((follower:next(0)))
+      redis.sh("sleep 0.005")
+      polls = polls + 1
+    until polls == 2000 or link.oldest ~= link.newest and link.connection:is_sending()
+    for i = 1, 2 do
+      server:call("XADD", name, i .. "-0", "i", i)
+      assert.equal(i .. "-0", assert(follower:next(4))[1].id)
+    end
+    assert.same({ "connected" }, told)
+    follower:close()
+  end)
 end)

@@ -91,7 +91,7 @@ end
 function Link:send(question)
   local newest, block = self.newest, question.block
   local connection = self.connection
-  question.behind, self.newest = nil, question
+  question.behind, question.till, self.newest = nil, nil, question
   local ok, err
   if newest then
     newest.behind = question

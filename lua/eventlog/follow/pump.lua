@@ -86,7 +86,9 @@ end
 -- there is something else to do than to take the next reply; then a batch, or nil, err.
 local acts = {}
 
-function acts.more() return false end
+-- If no reply is due, what came was void, and what comes next could not be asked yet,
+-- since that was still being sent.
+function acts.more(self) return not self.link.oldest end
 
 function acts.next() return true end
 
