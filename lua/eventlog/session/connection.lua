@@ -34,7 +34,7 @@ function M.new(transport, settings)
     decoder = core.decoder(settings.max_reply),
     pid = system.pid(),
     state = "new", -- then "greeting", "ready", "closed"
-    request = nil, -- what is not sent yet
+    request = false, -- what is not sent yet
     broken = nil, -- why sending failed: kind, why
     owed = 0, -- replies
     takers = {}, -- to whom, and how many to each: takers.lua
@@ -143,14 +143,14 @@ function Connection:send(request, replies, read_timeout, taker)
   if done == nil then
     self.broken = { left, why }
   elseif done and left == 0 then
-    self.request = nil
+    self.request = false
   end
   return true
 end
 
 --- Whether some of the request is not sent yet: it must not be changed.
 function Connection:is_sending()
-  return self.request ~= nil
+  return self.request ~= false
 end
 
 Connection.settle = settle
@@ -159,7 +159,12 @@ Connection.settle = settle
 ---@param kind string
 function Connection:take(kind)
   self.answered = true
-  if self.owed > 0 then return kind, settle(self, 1) end
+  local owed = self.owed
+  if owed > 0 and self.last == 0 then -- to nobody in particular
+    self.owed = owed - 1
+    return kind, false
+  end
+  if owed > 0 then return kind, settle(self, 1) end
   if self.unasked then return kind, self.unasked end
   return fail(self, "protocol", "the server says what nobody asked for")
 end

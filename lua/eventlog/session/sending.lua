@@ -43,7 +43,7 @@ function M.flush(connection, deadline)
     end
   end
   if not connection.broken then
-    connection.request = nil
+    connection.request = false
     return true
   end
   while true do
