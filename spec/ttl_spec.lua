@@ -4,6 +4,7 @@ local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local peer = require "spec.support.peer"
 local redis = require "spec.support.redis"
+local scripts = require "eventlog.command.scripts"
 
 local unpack = table.unpack or unpack
 
@@ -72,6 +73,29 @@ describe("an add with a TTL", function()
         core.wait(-1, "r", 0.002)
       end
       assert.same({}, log:tail())
+    end
+  end)
+
+  it("is there if the log expires between its first entry and the last", function()
+    local guard, guard_and_add = scripts.guard.body, scripts.guard_and_add.body
+    finally(function() scripts.guard.body, scripts.guard_and_add.body = guard, guard_and_add end)
+    local slow = "for _ = 1, 2e7 do end "
+    scripts.guard.body = guard:gsub("return 'ok'$", slow .. "%0")
+    scripts.guard_and_add.body = guard_and_add:gsub("return id end", slow .. "%0")
+    for _, first in ipairs { "small", ("x"):rep(100000) } do
+      for _, n in ipairs { 2, 5 } do
+        local log = new("log", { ttl = 1000 })
+        assert(log:add { n = 0 })
+        server:call("PEXPIRE", "log", 60)
+        local entries = numbered(n)
+        entries[1] = { n = first }
+        local ids = assert(log:add_many(entries))
+        local all = assert(log:tail())
+        assert(#all >= n) -- but what was before may be there still
+        for i = 1, n do assert.equal(ids[i], all[#all - n + i].id) end
+        assert(server:call("PTTL", "log") > 900000)
+        server:call("DEL", "log")
+      end
     end
   end)
 

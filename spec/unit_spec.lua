@@ -354,6 +354,26 @@ describe("what became of a unit", function()
     end
   end)
 
+  it("is sent once more, and no more, if the log expired under it and took it along", function()
+    local expired = array(bulk "5-1", bulk "5-2", "-TAKEN EXPIRED the log\r\n")
+    for _, second in ipairs { expired, array(bulk "6-1", bulk "6-2", OK) } do
+      local client, streams = played.client({}, { MULTI .. QUEUED:rep(3) .. expired,
+        { 2, MULTI .. QUEUED:rep(3) .. second }, { 3, ":7\r\n" } })
+      client.topology.abilities.has_multi = true
+      local log = eventlog.new(client, "log", { ttl = 5 })
+      local ids, err = log:add({ n = 1 }, { n = 2 })
+      if second == expired then
+        assert.same({ "server", "EXPIRED", "none", true },
+          { err.kind, err.code, err.outcome, err.retriable })
+      else
+        assert.same({ "6-1", "6-2" }, ids)
+      end
+      assert.equal(7, log:length())
+      assert.equal(3, #streams[1].sent)
+      client:close()
+    end
+  end)
+
   it("is none if EXEC itself is an error, and the connection is closed", function()
     for _, text in ipairs { "BUSY Redis is busy running a script", "ERR no such EXEC",
       "LOADING Redis is loading the dataset in memory",

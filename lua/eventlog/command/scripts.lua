@@ -149,7 +149,8 @@ M.settle = { body = give_back .. "return 'ok'" }
 --- Closes a unit of a log with one: gives back ids, or else sets the TTL; does
 --- nothing to a key that is no stream. If the TTL cannot be set (a user may be
 --- denied PEXPIRE), takes the unit out again and answers the error as "TAKEN";
---- with any other error the unit is there.
+--- with any other error the unit is there. Until Redis 7.2 a log can expire within an
+--- EXEC, between two scripts, and takes the unit along: "TAKEN EXPIRED".
 --- ARGV: the group's name; the TTL in ms; how many entries the unit has.
 M.settle_with_ttl = {
   body = named .. give_back .. [=[
@@ -160,7 +161,10 @@ if type(used) == 'table' then
   end
 end
 local set = redis.pcall('PEXPIRE', log, ARGV[2])
-if type(set) == 'number' then return 'ok' end
+if set == 1 then return 'ok' end
+if set == 0 then
+  return redis.error_reply('TAKEN EXPIRED the log, while it was added to: add again')
+end
 named(set, 'PEXPIRE')
 local unit = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', ARGV[3])
 if unit.err then return set end

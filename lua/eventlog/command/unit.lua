@@ -209,7 +209,8 @@ local function read(self, connection, replies, unit, n)
   return nil, first_error, is_alone and first_error.outcome == "none"
 end
 
---- If XREAD alone was refused, the unit is to be sent without it.
+--- If XREAD alone was refused, the unit is to be sent without it; if the log expired
+--- under it, once more, to a log that is new.
 function Unit:read(connection, _, replies, unit, _, n)
   local kind, err, is_alone = read(self, connection, replies, unit, n)
   if err then return nil, err, is_alone and "without_xread" or nil end
@@ -218,7 +219,9 @@ function Unit:read(connection, _, replies, unit, _, n)
   if failure ~= "server" then return connection:reject(failure, why) end
   err = Error.from_add(why)
   err.outcome = outcome or err.outcome
-  return nil, err
+  if err.code ~= "EXPIRED" then return nil, err end
+  err.retriable = true
+  return nil, err, "to_new_log"
 end
 
 return M
