@@ -59,8 +59,25 @@ local function joins(place, index, epoch)
   return index > 0 and from.entries[index] == epoch.entries[index]
 end
 
---- Whether a follower at a place may have found another log there, if only for a
---- moment.
+--- Whether there was no log for a moment: it was deleted, and that was rolled back.
+---@param epochs spec.Epoch[]
+---@param from integer
+---@param now number
+local function was_missing(epochs, from, now)
+  for _, epoch in ipairs(epochs) do
+    local died, followed = epoch.died, false
+    if from < died and died < now then
+      for _, other in ipairs(epochs) do
+        followed = followed or other.born <= died and other.died > died
+      end
+      if not followed then return true end
+    end
+  end
+  return false
+end
+
+--- Whether a follower at a place may have found another log there, or none, if only
+--- for a moment.
 ---@param place spec.Place
 ---@param epochs spec.Epoch[]
 ---@param from integer
@@ -73,7 +90,7 @@ function M.was_another(place, epochs, from, now)
       if not joins(place, place.high, epoch) then return true end
     end
   end
-  return not place.epoch and alive > 1
+  return not place.epoch and alive > 1 or was_missing(epochs, from, now)
 end
 
 --- Whether entries from an index up to the batch's last were deleted before they
@@ -176,13 +193,17 @@ local function indistinguishable(place, epoch, batch, now)
   local at = from.entries[place.low]
   if not at then return false end
   if place.counted and M.index_of_first(epoch, batch) <= place.low then
-    -- As many were taken out as were read, and one more if XDEL shows one of them.
-    local removed, deleted = 0, 0
+    -- As many were taken out as were read and are not of this log, and one more if XDEL
+    -- shows one of them.
+    local removed, deleted, shared = 0, 0, 0
+    while shared < place.low and from.entries[shared + 1] == epoch.entries[shared + 1] do
+      shared = shared + 1
+    end
     for index, entry in ipairs(epoch.entries) do
       if gone(epoch, index, now) then removed = removed + 1 end
       if gone(epoch, index, now, "deleted") and before(at.id, entry.id) then deleted = 1 end
     end
-    if removed < place.low + deleted then return false end
+    if removed < place.low - shared + deleted then return false end
   end
   if epoch.by_id[at.id] then return true end -- the very same id once more
   local deleted = M.deleted_from(epoch, at.id, now)

@@ -75,6 +75,9 @@ describe("the model of resets", function()
       "server add c:5 log 1-5"
     clean(then_comes(for_a_moment, "- - 1-5"))
     clean(then_comes(for_a_moment, "- rewound 1-1 1-2 1-5"))
+    local gone_for_a_moment = "do DEL log; server rollback read; server add c:5 log 1-5"
+    clean(then_comes(gone_for_a_moment, "- - 1-5"))
+    clean(then_comes(gone_for_a_moment, "- recreated 1-1 1-2 1-5"))
     local text = [[
       f start 1 log all -
       f batch 1 caught_up - -
@@ -107,6 +110,12 @@ describe("the model of resets", function()
       "- - 1-6")
     clean((text:gsub("DELETED", "log 1-5")))
     notices("reset: no reset, .*", (text:gsub("DELETED", "other 1-5")))
+    -- Others that came with it were deleted, too: as many as make up for it.
+    text = then_comes("rollback early; server add c:4 log 1-5 1-6 1-7 1-8; " ..
+      "server do XDEL log DELETED", "- - 1-5 1-8")
+    clean((text:gsub("DELETED", "1-6 1-7")))
+    notices("reset: no reset, .*",
+      (text:gsub("DELETED", "1-7"):gsub("1%-5 1%-8\n", "1-5 1-6 1-8\n")))
   end)
 
   it("counts what no server can tell", function()
