@@ -83,7 +83,7 @@ describe("at the same time", function()
       local writers, count = 20, 20 * each
       local s = scheduler.new()
       local client = eventlog.connect { url = server.url, driver = s.wait }
-      local processes, tasks, ids = {}, {}, {}
+      local processes, tasks, ids, attached = {}, {}, {}, 0
 
       -- Every second one a process; followers of each kind, from the start or
       -- from the end, which is the same as long as nobody wrote.
@@ -107,6 +107,7 @@ describe("at the same time", function()
           tasks[#tasks + 1] = s:spawn(function()
             local follower = log[method](log, run("return " .. argument))
             assert.equal(0, #assert(follower:next(60)))
+            attached = attached + 1
             return run(read, follower, count)
           end)
         end
@@ -116,8 +117,7 @@ describe("at the same time", function()
       local writing, written = {}, {}
       local log = eventlog.new(client, name)
       s:spawn(function()
-        for _, task in ipairs(tasks) do s:until_waiting(task) end
-        s:sleep(0.05)
+        while attached < #tasks do s:sleep(0.001) end
         for w = 1, writers do
           if w % 2 == 0 then
             writing[#writing + 1] = process(write, [[
