@@ -50,11 +50,13 @@ describe("a network that", function()
   end)
 
   it("is later than `timeout` leaves nobody else's answer behind", function()
-    local log = eventlog.new(new_client { timeout = 0.25 }, "log")
+    local log = eventlog.new(new_client { timeout = 5 }, "log")
     for i = 1, 5 do
       assert.equal(0, log:length())
       proxy:delay { reply = 500 }
+      log.client.settings.timeout = 0.25
       local ids, err = log:add { i = i }
+      log.client.settings.timeout = 5 -- for what is in time, on a busy machine, too
       assert.is_nil(ids)
       assert.same({ "connection", "unknown" }, { err.kind, err.outcome })
       proxy:delay {}
