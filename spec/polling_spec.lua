@@ -5,6 +5,7 @@ local core = require "eventlog.core"
 local eventlog = require "eventlog"
 local played = require "spec.support.played"
 local redis = require "spec.support.redis"
+local system = require "eventlog.base.system"
 
 local bulk, array, entry = played.bulk, played.array, played.entry
 
@@ -95,6 +96,31 @@ describe("next(0)", function()
     assert.equal(added, #seen)
     follower:close()
   end)
+
+  it("notices a dead link within 15 seconds, whatever waits are asked for and the timeout",
+    function()
+      if _VERSION ~= "Lua 5.4" then return end -- the clock is the same for every Lua
+      local now, ahead, lost = system.now, 0, nil
+      local own = eventlog.connect {
+        url = server.url, timeout = 60, reconnect_timeout = 1,
+        driver = function(fd, mode) core.wait(fd, mode, 0.01) end,
+        on_event = function(event) lost = lost or event.kind == "disconnected" end,
+      }
+      local follower = eventlog.new(own, "dead"):tail_and_follow()
+      assert(poll(follower))
+      assert.is_nil((follower:next(0)))
+      server:signal("STOP")
+      system.now = function() return now() + ahead end
+      while not lost and ahead < 60 do
+        ahead = ahead + 0.25
+        follower:next(0)
+      end
+      system.now = now
+      server:signal("CONT")
+      assert.is_true(ahead >= 9 and ahead <= 15.5, ahead)
+      follower:close()
+      own:close()
+    end)
 
   it("notices that the log was made anew, although more than one wait is asked for",
     function()

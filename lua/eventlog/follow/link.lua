@@ -95,8 +95,13 @@ function Link:send(question)
   local ok, err
   if newest then
     newest.behind = question
+    local till, give_up = self.oldest.till, connection.io_deadline
     ok, err = connection:send(self.request, question.replies, read_timeout(self),
       question)
+    -- Another wait behind it gives the server no more time for the first one.
+    if till and block and give_up > connection.asked_at then
+      connection.io_deadline = math.min(give_up, connection.io_deadline)
+    end
   else
     self.oldest = question
     ok, err = connection:send(self.request, question.replies,
