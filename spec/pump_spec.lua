@@ -170,4 +170,19 @@ describe("a follower", function()
     assert.same({ "connected" }, told)
     follower:close()
   end)
+
+  it("notices a log made anew with lower ids, though a later entry had been deleted", function()
+    local follower = follow { max_reply = 150000 }
+    for i, size in ipairs { 1, 1, 90000, 90000 } do add(10 * i, 10 * i, size) end
+    server:call("XDEL", "log", "20-0")
+    -- The page is too large, so it has one entry, and the next one is not asked for yet.
+    local batch = assert(follower:next(20))
+    assert.same({ 1, "10-0" }, { #batch, batch[1].id })
+    server:call("DEL", "log")
+    add(3, 4)
+    add(40, 41)
+    batch = assert(follower:next(20))
+    assert.same({ 4, "3-0", "recreated" }, { #batch, batch[1].id, batch.reset })
+    follower:close()
+  end)
 end)

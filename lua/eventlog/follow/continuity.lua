@@ -73,11 +73,12 @@ local function was_replaced(known, after, batch, state, exact, most)
     seen.first and first ~= seen.first)) then
     return true -- though nothing was taken out
   end
-  if not (known.entry and state.gone and first) then return false end
+  if not (state.gone and first) then return false end
   -- Or it begins with an older one than it did, and the last one is gone; or an older
-  -- one is there, and that one is gone, though nothing took it.
-  return seen.first and compare(first, seen.first) < 0 or
-    compare(first, after) < 0 and compare(state.deleted, after) < 0
+  -- one is there, and that one is gone, though nothing ever took it.
+  return known.entry and seen.first and compare(first, seen.first) < 0 or
+    (known.entry or known.had) and compare(first, after) < 0 and
+    compare(state.deleted, after) < 0
 end
 
 --- Whether a log is not the one any more that it was in the state before.

@@ -21,6 +21,7 @@ local compare = core.id_compare
 ---@field covered string? the id up to which the index has deleted ones behind there, too
 ---@field index_known_at string? the last id up to which the server's counts told that
 ---@field entry boolean? whether it saw an entry there, and not just a last id
+---@field had boolean? whether it ever did, though that may have been taken out since
 ---@field claim string? id of an entry that the log had, as the caller says
 ---@field first string? id of the oldest entry when it was first probed
 ---@field seen eventlog.State? of the log when it was probed last
@@ -161,8 +162,10 @@ function M.advance(known, after, batch, state, exact)
   }
   if n == 0 then
     new.claim, new.beginning = known.claim, known.beginning
+    new.had = known.had or known.entry
     new.entry = known.entry and not (state.added and state.gone)
   else -- it may have been taken out between the page and the probe
+    new.had = true
     new.entry = last == state.newest or
       first and compare(first, last) <= 0 and compare(state.deleted, last) < 0
   end
