@@ -157,8 +157,8 @@ static int decoder_length(lua_State *L) {
 }
 
 /* decoder:strings(first, count [, "ids"]) -> a list of items first.. of the
- * reply, a flat array; where one of them is an error: nil, "server", its text,
- * and which of them it is; where one is anything else, or missing: nil,
+ * reply, a flat array; if one of them is an error: nil, "server", its text,
+ * and which of them it is; if one is anything else, or missing: nil,
  * "protocol", why
  */
 static int decoder_strings(lua_State *L) {

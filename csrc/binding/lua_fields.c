@@ -44,7 +44,7 @@ static evl_field *add_field(lua_State *L, lua_request *self, size_t count) {
   return &self->fields[count];
 }
 
-/* The value at the top of the stack; 0 where it cannot be one. The bytes of a
+/* The value at the top of the stack; 0 if it cannot be one. The bytes of a
  * string stay the entry's. */
 static int read_value(lua_State *L, evl_field *field) {
   switch (lua_type(L, -1)) {
@@ -192,7 +192,7 @@ typedef struct entry_head {
 #define MOST_BYTES ((size_t)1 << 30)
 
 /* Whether the entry at hand is too large for any Redis. A number's length is
- * asked for only where it can matter. */
+ * asked for only if it can matter. */
 static int is_too_large(const evl_field *fields, size_t count) {
   char digits[EVL_NUMBER_SIZE];
   size_t i, strings = 0, numbers = 0;

@@ -108,7 +108,7 @@ int evl_cursor_last(evl_cursor *c, evl_shape shape, int before) {
   int depth = depth_of_entries(shape);
   size_t count;
 
-  /* What is no array left no trace: where one is among them, what was noted may
+  /* What is no array left no trace: if one is among them, what was noted may
    * lie anywhere, in an earlier reply, too. */
   if (evl_cursor_entries(c, shape, &count) != EVL_OK ||
       count <= (size_t)before || count != d->arrays[depth])

@@ -106,7 +106,7 @@ static int fail_item(evl_decoder *d) {
   return fail(d, text);
 }
 
-/* Drops the reply at hand. What is behind it moves to the front where that is
+/* Drops the reply at hand. What is behind it moves to the front if that is
  * the smaller part. */
 static void drop(evl_decoder *d) {
   size_t rest = d->in.len - d->at;

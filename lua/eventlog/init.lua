@@ -9,7 +9,7 @@ local misuse = require "eventlog.base.misuse"
 
 local M = { _VERSION = "eventlog " .. core.VERSION }
 
---- Raises where a function of the module was called with a colon.
+--- Raises if a function of the module was called with a colon.
 local function refuse_module(value, usage)
   if value == M then
     misuse.raise(3, "eventlog's functions are called with a dot: write %s", usage)

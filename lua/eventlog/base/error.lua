@@ -156,7 +156,7 @@ function M.failed_add(err, outcome)
 end
 
 --- The error of an add, from the text of an error reply, with its outcome: a
---- script says so where what it added is still there (scripts.lua).
+--- script says so if what it added is still there (scripts.lua).
 ---@param text string
 ---@return eventlog.Error
 function M.from_add(text)

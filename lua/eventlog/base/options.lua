@@ -100,7 +100,7 @@ end
 
 local url_parts = { "host", "port", "path", "username", "password", "db" }
 
---- Fills in what the URL says; says so where the table says it, too.
+--- Fills in what the URL says; says so if the table says it, too.
 local function apply_url(settings, url, level)
   local parts, why = core.url(url)
   if not parts then
@@ -203,7 +203,7 @@ function M.id(id, level, what)
   return good, good ~= "0-0" and id:find("-", 1, true) ~= nil
 end
 
---- A timeout in seconds; nil where there is none.
+--- A timeout in seconds; nil if there is none.
 function M.timeout(timeout, level)
   if timeout == nil or timeout == math.huge then return nil end
   if not checks.seconds_from_0(timeout) then

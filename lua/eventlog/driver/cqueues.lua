@@ -18,7 +18,7 @@ local function on_collect(f)
 end
 
 --- cqueues must hear of a descriptor before it is closed, or it will mistake the
---- next one of that number for it. So, too, where nobody closed the connection
+--- next one of that number for it. So, too, if nobody closed the connection
 --- and it is collected: what is younger than the socket is finalized first, so each
 --- descriptor has a guard of its own.
 function M.open(settings)

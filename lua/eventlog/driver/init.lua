@@ -3,7 +3,7 @@
 --- A driver is a table with
 ---   open(settings) -> transport | nil, err   nothing is connected yet
 ---   has_pool   whether its transports keep idle connections themselves
----   slice      seconds; where a waiting coroutine cannot be woken from outside,
+---   slice      seconds; if a waiting coroutine cannot be woken from outside,
 ---              it looks around so often
 ---   interrupted() -> why, or nil: whether what waits is to end by itself
 

@@ -36,6 +36,8 @@ function M.new(transport, settings)
     state = "new", -- then "greeting", "ready", "closed"
     request = false, -- what is not sent yet
     broken = nil, -- why sending failed: kind, why
+    greeting = nil, -- names of the commands that opened the session
+    said = {}, -- what the server answered to them (handshake.lua)
     owed = 0, -- replies
     takers = {}, -- to whom, and how many to each: takers.lua
     counts = {},

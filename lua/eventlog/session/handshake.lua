@@ -1,6 +1,7 @@
 --- What stands between a new connection and its first request: connecting, and the
 --- commands that open a session (AUTH, CLIENT SETNAME, SELECT). Both can be repeated
---- after "timeout", and go on where they were.
+--- after "timeout", and go on where they were. What the server answers is kept in
+--- connection.said, by command.
 
 local Error = require "eventlog.base.error"
 local core = require "eventlog.core"
@@ -52,12 +53,12 @@ end
 --- The commands that open a session, in one request.
 ---@param settings table of the client
 ---@return userdata|nil request nil: none is needed
----@return integer? replies how many it has
+---@return string[]? commands their names: so many replies will come, in that order
 function M.request(settings)
-  local request, replies = core.request(), 0
-  local function command(...)
-    request:command(...)
-    replies = replies + 1
+  local request, commands = core.request(), {}
+  local function command(name, ...)
+    request:command(name, ...)
+    commands[#commands + 1] = name
   end
   if settings.username then
     command("AUTH", settings.username, settings.password or "")
@@ -68,7 +69,7 @@ function M.request(settings)
     command("CLIENT", "SETNAME", settings.client_name)
   end
   if settings.db > 0 then command("SELECT", settings.db) end
-  if replies > 0 then return request, replies end
+  if commands[1] then return request, commands end
 end
 
 --- Sends them.
@@ -76,9 +77,10 @@ end
 ---@return true|nil ok
 ---@return eventlog.Error? err
 function M.begin(connection)
-  local request, replies = M.request(connection.settings)
+  local request, commands = M.request(connection.settings)
   if not request then return true end
-  return connection:send(request, replies, connection.settings.connect_timeout)
+  connection.greeting = commands
+  return connection:send(request, #commands, connection.settings.connect_timeout)
 end
 
 --- Takes the answers that are due.
@@ -87,7 +89,9 @@ end
 ---@return true|nil done
 ---@return eventlog.Error? err TIMEOUT if the deadline came first
 function M.finish(connection, deadline)
+  local commands, said = connection.greeting, connection.said
   while connection.owed > 0 do
+    local name = commands[#commands - connection.owed + 1]
     local kind, err = connection:reply(deadline)
     if not kind then return nil, err end
     if kind == "error" then
@@ -97,6 +101,7 @@ function M.finish(connection, deadline)
       connection:close()
       return nil, err
     end
+    said[name] = connection.decoder:value()
   end
   return true
 end

@@ -1,11 +1,11 @@
 --- Moves a connection's bytes over a stream that somebody else owns, such as an
 --- OpenResty cosocket: it brings and takes strings, and waits by itself.
---- The methods are those of fd_transport.lua, and, where the stream has a pool:
+--- The methods are those of fd_transport.lua, and, if the stream has a pool:
 ---
 ---   transport:keep(size, seconds)  gives it to that pool, of so many, which
 ---                         keeps each for so long, or closes it
 ---
---- and, where a stream belongs to whoever opened it:
+--- and, if a stream belongs to whoever opened it:
 ---
 ---   transport:is_anothers() whether it is still used by another request
 ---
@@ -15,8 +15,8 @@
 ---   stream:receive(timeout)     -> bytes | nil, "timeout" | nil, why
 ---   stream:sleep(seconds)
 ---   stream:close()
----   stream:is_reused(), stream:keep(size, seconds): where it has a pool
----   stream:is_anothers(): where it belongs to whoever opened it
+---   stream:is_reused(), stream:keep(size, seconds): if it has a pool
+---   stream:is_anothers(): if it belongs to whoever opened it
 --- Timeouts are in seconds; 0 does not wait, as far as the stream can do that.
 
 local system = require "eventlog.base.system"
@@ -28,7 +28,7 @@ Transport.__name = "eventlog.ByteTransport"
 local M = {}
 
 ---@param stream table
----@param slice number? seconds: where nobody can wake who waits in the stream,
+---@param slice number? seconds: if nobody can wake the caller that waits in the stream,
 ---  receive() returns so often, for the caller to look around
 function M.new(stream, slice)
   return setmetatable({ stream = stream, slice = slice, open = true, last_read = 0,
