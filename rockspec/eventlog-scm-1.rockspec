@@ -32,6 +32,7 @@ build = {
         "csrc/binding/lua_fields.c",
         "csrc/binding/lua_id.c",
         "csrc/binding/lua_quote.c",
+        "csrc/binding/lua_ranking.c",
         "csrc/binding/lua_request.c",
         "csrc/binding/lua_socket.c",
         "csrc/binding/lua_system.c",

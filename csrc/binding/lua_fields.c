@@ -1,5 +1,6 @@
 /* eventlog.core's request, continued: entries, which are Lua tables -> fields
  * -> bytes. */
+#include "lua_ranking.h"
 #include "lua_request.h"
 
 #include <stdlib.h>
@@ -69,44 +70,6 @@ static int read_value(lua_State *L, evl_field *field) {
   }
 }
 
-/* How the fields of a map were sorted. Those of one call's entries have the
- * same names in the same order, as a rule, and need not be compared again. A
- * name is known by its address: it is a string of the caller's entries, which
- * stay as they are during the call. */
-enum { RANKED = 16 };
-
-typedef struct ranking {
-  size_t count;                /* 0: none is known */
-  const char *names[RANKED];   /* in Lua's order */
-  unsigned char ranks[RANKED]; /* where each of these is among the sorted */
-} ranking;
-
-/* Sorts the fields of an entry: as those of the entry before, if they are
- * alike; else notes how, if they are few and known is not NULL. */
-static void sort_fields(evl_field *fields, size_t count, int alike,
-                        ranking *known) {
-  evl_field sorted[RANKED];
-  size_t i, j;
-
-  if (alike && count == known->count) {
-    for (i = 0; i < count; i++)
-      sorted[known->ranks[i]] = fields[i];
-    memcpy(fields, sorted, count * sizeof *fields);
-    return;
-  }
-  if (known == NULL) {
-    evl_fields_sort(fields, count);
-    return;
-  }
-  known->count = count <= RANKED ? count : 0;
-  for (i = 0; i < known->count; i++)
-    known->names[i] = fields[i].name;
-  evl_fields_sort(fields, count);
-  for (i = 0; i < known->count; i++)
-    for (j = 0; j < count; j++)
-      if (known->names[i] == fields[j].name) known->ranks[i] = (unsigned char)j;
-}
-
 /* Both readers leave the entry at hand at the top of the stack and set *count,
  * or push nil and a message and return 2. The map's fields come out sorted. */
 static int read_pairs(lua_State *L, lua_request *self, int entry,
@@ -152,8 +115,8 @@ static int is_list(lua_State *L, int index) {
   return found;
 }
 
-static int read_map(lua_State *L, lua_request *self, ranking *known, int entry,
-                    size_t *count) {
+static int read_map(lua_State *L, lua_request *self, evl_binding_ranking *known,
+                    int entry, size_t *count) {
   int alike = known != NULL;
   size_t n = 0;
 
@@ -177,7 +140,7 @@ static int read_map(lua_State *L, lua_request *self, ranking *known, int entry,
     alike = alike && n < known->count && field->name == known->names[n];
   }
   *count = n;
-  sort_fields(self->fields, n, alike, known);
+  evl_binding_sort_fields(self->fields, n, alike, known);
   return 0;
 }
 
@@ -219,8 +182,9 @@ static int is_too_large(const evl_field *fields, size_t count) {
 }
 
 /* Appends the entry at the top of the stack; 0, or 2 with nil, message. */
-static int append_entry(lua_State *L, lua_request *self, ranking *known,
-                        const entry_head *head, int entry, size_t *fields) {
+static int append_entry(lua_State *L, lua_request *self,
+                        evl_binding_ranking *known, const entry_head *head,
+                        int entry, size_t *fields) {
   size_t count = 0;
   int bad;
 
@@ -254,7 +218,7 @@ static int append_entries(lua_State *L, lua_request *self,
                           size_t *widest, size_t *all) {
   size_t mark = evl_request_mark(self->request);
   int i, bad = 0, top = lua_gettop(L);
-  ranking names, *known = last > first ? &names : NULL;
+  evl_binding_ranking names, *known = last > first ? &names : NULL;
 
   names.count = 0;
   *widest = *all = 0;
