@@ -1,4 +1,5 @@
 local redis = require "spec.support.redis"
+local FIELD_LIMIT = require "eventlog.command.field_limit"
 local scripts = require "eventlog.command.scripts"
 local once_script = require "eventlog.command.once_script"
 
@@ -27,7 +28,7 @@ describe("a script", function()
 
   it("takes as many fields as the frontend gives it", function()
     local values = {}
-    for i = 1, 2 * scripts.MAX_FIELDS do values[i] = tostring(i) end
+    for i = 1, 2 * FIELD_LIMIT do values[i] = tostring(i) end
     local add = scripts.add_with_ttl
     local id = server:call("EVAL", add.body, 1, "log", 100000, "MAXLEN", "~", 10, "*",
       (table.unpack or unpack)(values))

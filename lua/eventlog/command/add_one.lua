@@ -2,6 +2,7 @@
 --- commands, XADD and PEXPIRE, one could happen without the other. A command of
 --- call.lua; its calls have the list of the entry.
 
+local FIELD_LIMIT = require "eventlog.command.field_limit"
 local scripts = require "eventlog.command.scripts"
 local xadd = require "eventlog.command.xadd"
 
@@ -29,7 +30,7 @@ function AddOne:encode(request, how, entries)
   local head = how == "whole" and whole or self.head
   local widest, message = request:entries(head.bytes, head.argc, entries, 1)
   if not widest then return nil, message end
-  return (not whole or widest <= scripts.MAX_FIELDS) and 1
+  return (not whole or widest <= FIELD_LIMIT) and 1
 end
 
 function AddOne:take(connection, kind) -- luacheck: no self

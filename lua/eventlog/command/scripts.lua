@@ -48,10 +48,6 @@ end
 return set]],
 }
 
---- How many fields an entry may have to go through a script: unpack() in
---- Redis's Lua gives up near 8000 values.
-M.MAX_FIELDS = 3900
-
 -- The id that the log generated last, "0-0" if there is no log; or nil, and the
 -- error. XINFO STREAM would tell, but copies the first and the last entry, however
 -- large. So a consumer group is made at "$", which takes the id over, and is

@@ -10,6 +10,7 @@
 
 local Error = require "eventlog.base.error"
 local core = require "eventlog.core"
+local FIELD_LIMIT = require "eventlog.command.field_limit"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
 local xadd = require "eventlog.command.xadd"
@@ -84,7 +85,7 @@ local function encode_opening(self, request, entries, n, group, unit, guard)
   local size = request:size()
   local widest, message = request:entries(guard.bytes, guard.argc, entries, 1)
   if not widest then return nil, message end
-  return widest <= scripts.MAX_FIELDS and request:size() - size <= MOST_BYTES
+  return widest <= FIELD_LIMIT and request:size() - size <= MOST_BYTES
 end
 
 --- What guard or settle says in EXEC's reply: true; or nil, failure, why.

@@ -29,7 +29,7 @@ local Locate = require "eventlog.follow.locate"
 local Probe = require "eventlog.follow.probe"
 local PageLimit = require "eventlog.follow.page_limit"
 local Tail = require "eventlog.follow.tail"
-local breaks = require "eventlog.follow.breaks"
+local batches = require "eventlog.follow.batch"
 local knowledge = require "eventlog.follow.known"
 
 ---@class eventlog.TailedLog what the parts of a tailer know of its log: name; its
@@ -179,10 +179,9 @@ local function hand_out(self, batch, gap, reset)
   if self.anew and batch[1] then reset, self.anew = self.anew.reset, nil end
   self.part.known.beginning = nil
   if not (gap or reset) then return "batch", batch end
-  batch.gap, batch.reset = gap, reset
-  local events = breaks.events(batch)
+  local events = batches.tell(batch, gap, reset)
   if self.log.on_gap == "error" then
-    return "failed", breaks.error(self.log.name, events), events
+    return "failed", batches.error(self.log.name, events), events
   end
   return "batch", batch, events
 end

@@ -6,7 +6,7 @@ local AddOnce = require "eventlog.command.add_once"
 local Error = require "eventlog.base.error"
 local call = require "eventlog.command.call"
 local core = require "eventlog.core"
-local scripts = require "eventlog.command.scripts"
+local FIELD_LIMIT = require "eventlog.command.field_limit"
 local side_key = require "eventlog.log.side_key"
 
 local failed = Error.failed_add
@@ -45,10 +45,10 @@ function Writer:add(entries, n, level, expected)
   if n == 0 then return {} end
   local args, argc, widest = core.arguments(entries, n)
   if not args then error("eventlog: " .. argc, level + 1) end
-  if widest > scripts.MAX_FIELDS then
+  if widest > FIELD_LIMIT then
     return failed(Error.new("unsupported", string.format("an entry has %d " ..
       "fields: idempotent and conditional adds take at most %d", widest,
-      scripts.MAX_FIELDS)), "none")
+      FIELD_LIMIT)), "none")
   end
   local client = self.client
   local tokens = client.tokens
