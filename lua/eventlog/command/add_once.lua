@@ -11,6 +11,7 @@
 local Error = require "eventlog.base.error"
 local core = require "eventlog.core"
 local once_script = require "eventlog.command.once_script"
+local script_command = require "eventlog.command.script_command"
 
 local AddOnce = { changes = true, adds = true }
 AddOnce.__index = AddOnce
@@ -35,10 +36,9 @@ end
 
 ---@param add eventlog.OnceAdd
 function AddOnce:encode(request, how, add)
-  local by, script = "EVALSHA", once_script.sha
-  if how == "whole" then by, script = "EVAL", once_script.body end
+  local by, text = script_command.of(once_script, how == "whole")
   local lane = add.lane
-  local head, argc = core.head(by, script, 2, self.name, self.tokens_key,
+  local head, argc = core.head(by, text, 2, self.name, self.tokens_key,
     lane and lane.name or "", lane and lane.number or 0, self.keep_ms, add.group,
     add.expected or "", self.ttl_ms, self.max_length)
   request:encoded(head .. add.args, argc + add.argc)

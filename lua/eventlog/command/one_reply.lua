@@ -1,6 +1,7 @@
 --- Commands of one reply that is a number: commands of call.lua, for all logs. Their
 --- calls have the log's name.
 
+local script_command = require "eventlog.command.script_command"
 local scripts = require "eventlog.command.scripts"
 
 local M = {}
@@ -23,9 +24,8 @@ end
 M.delete = { words = "EVAL", take = take_integer, changes = true }
 
 function M.delete:encode(request, how, name, tokens_key) -- luacheck: no self
-  local by, script = "EVALSHA", scripts.delete.sha
-  if how == "whole" then by, script = "EVAL", scripts.delete.body end
-  request:command(by, script, 2, name, tokens_key)
+  local by, text = script_command.of(scripts.delete, how == "whole")
+  request:command(by, text, 2, name, tokens_key)
   return 1
 end
 

@@ -9,7 +9,6 @@
 --- that is behind it, and the connection is closed.
 
 local Error = require "eventlog.base.error"
-local core = require "eventlog.core"
 local FIELD_LIMIT = require "eventlog.command.field_limit"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
@@ -40,13 +39,7 @@ local NEVER = "18446744073709551615-18446744073709551615"
 -- would cost more than a look at the log's last id.
 local MOST_BYTES = 16384
 
---- A command, encoded once.
-local function encoded(...)
-  local bytes, argc = core.head(...)
-  return { bytes = bytes, argc = argc }
-end
-
-local MULTI, EXEC = encoded("MULTI"), encoded("EXEC")
+local MULTI, EXEC = xadd.encoded("MULTI"), xadd.encoded("EXEC")
 
 --- What stands around a unit's entries, encoded once for units of one size: guard's
 --- call up to the first entry, and settle's.
@@ -61,10 +54,10 @@ local function script_calls(self, n, group)
         settings.max_length and 7 or 4),
     }
     if settings.ttl_ms then
-      calls.settle = encoded("EVAL", scripts.settle_with_ttl.body, 1, name, group,
+      calls.settle = xadd.encoded("EVAL", scripts.settle_with_ttl.body, 1, name, group,
         settings.ttl_ms, n)
     else
-      calls.settle = encoded("EVAL", scripts.settle.body, 1, name, group)
+      calls.settle = xadd.encoded("EVAL", scripts.settle.body, 1, name, group)
     end
     self.calls = calls
   end

@@ -25,11 +25,11 @@ end
 ---@param err eventlog.Error that it was answered with
 ---@param abilities eventlog.Abilities
 ---@param command string? by which it was called, if it only reads: as
----  reading_script.command() returned it; nil: by EVALSHA or EVAL, and the caller sees
+---  script_command.reading() returned it; nil: by EVALSHA or EVAL, and the caller sees
 ---  to it that it is sent whole once
 ---@param refused eventlog.Error? the error for which this operation was sent the
 ---  other way already
----@return "whole"|"other_way"|nil how what reading_script.command() returns is
+---@return "whole"|"other_way"|nil how what script_command.reading() returns is
 ---  right now; nil: there is no such way
 ---@return eventlog.Error final the error to report, if there is none
 function M.of_script(err, abilities, command, refused)

@@ -1,8 +1,16 @@
---- What stands before an entry's fields in the commands that add it.
+--- Commands that are encoded once, and what stands before an entry's fields in the
+--- commands that add it.
 
 local core = require "eventlog.core"
 
 local M = {}
+
+--- A command, encoded once.
+---@return table head bytes, argc
+function M.encoded(...)
+  local bytes, argc = core.head(...)
+  return { bytes = bytes, argc = argc }
+end
 
 --- A command with these arguments, up to the id to be, encoded once.
 ---@param settings table of the log
@@ -15,8 +23,7 @@ function M.head(settings, ...)
     args[#args + 1] = settings.max_length
   end
   args[#args + 1] = "*"
-  local bytes, argc = core.head((table.unpack or unpack)(args))
-  return { bytes = bytes, argc = argc }
+  return M.encoded((table.unpack or unpack)(args))
 end
 
 return M

@@ -7,7 +7,7 @@
 --- the entry again.
 
 local log_state = require "eventlog.command.log_state"
-local reading_script = require "eventlog.command.reading_script"
+local script_command = require "eventlog.command.script_command"
 local scripts = require "eventlog.command.scripts"
 local verdict = require "eventlog.command.verdict"
 
@@ -49,7 +49,7 @@ function Probe:ask(request, id, kind)
     request:command("XLEN", name)
     return 2
   end
-  local command, text = reading_script.command(self.abilities, scripts.state, self.by_body)
+  local command, text = script_command.reading(self.abilities, scripts.state, self.by_body)
   self.command = command
   request:command(command, text, 1, name, id, kind == "full" and 1 or 0)
   return 1

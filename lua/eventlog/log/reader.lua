@@ -5,7 +5,7 @@ local Error = require "eventlog.base.error"
 local log_state = require "eventlog.command.log_state"
 local page_size = require "eventlog.command.page_size"
 local pages = require "eventlog.log.pages"
-local reading_script = require "eventlog.command.reading_script"
+local script_command = require "eventlog.command.script_command"
 local scripts = require "eventlog.command.scripts"
 local system = require "eventlog.base.system"
 local verdict = require "eventlog.command.verdict"
@@ -127,7 +127,7 @@ end
 local function state_by_script(self)
   local whole, refused = false, nil
   while true do
-    local command, text = reading_script.command(self.abilities, scripts.state, whole)
+    local command, text = script_command.reading(self.abilities, scripts.state, whole)
     local kind, err = self:call(command, text, 1, self.name, "0-0", 1)
     if kind then
       local list, failure, why = self.decoder:strings(1, log_state.SIZE)
